@@ -1,0 +1,18 @@
+# One object library a kernel table, each with its own instruction flags. Only these files may use
+# them; cpu/isa.cpp picks a table by CPUID at start.
+set(NEREUS_ISA_FLAGS_portable "")
+set(NEREUS_ISA_FLAGS_avx2 -mavx2 -mfma -mf16c -mbmi2 -mpopcnt)
+set(NEREUS_ISA_FLAGS_avx512 -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512cd -mavx2 -mfma -mf16c -mbmi2 -mpopcnt)
+
+function(nereus_kernels room)
+  foreach(isa portable avx2 avx512)
+    file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${room}/cpu/${isa}/*.cpp)
+    if(sources)
+      add_library(nereus_kernels_${isa} OBJECT ${sources})
+      target_include_directories(nereus_kernels_${isa} PRIVATE ${CMAKE_SOURCE_DIR}/src)
+      target_compile_options(nereus_kernels_${isa} PRIVATE ${NEREUS_ISA_FLAGS_${isa}} -O3)
+      target_link_libraries(nereus_kernels_${isa} PRIVATE nereus_flags fmt::fmt)
+      target_sources(nereus_${room} PRIVATE $<TARGET_OBJECTS:nereus_kernels_${isa}>)
+    endif()
+  endforeach()
+endfunction()

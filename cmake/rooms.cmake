@@ -1,0 +1,31 @@
+# nereus_room(NAME ROOMS a b LIBRARIES x y): the static library nereus_NAME from src/NAME, linked to
+# exactly the rooms it may see, and its test binary nereus_tests_NAME from *_test.cpp beside the code.
+function(nereus_room name)
+  cmake_parse_arguments(ROOM "" "" "ROOMS;LIBRARIES" ${ARGN})
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${name}/*.cpp)
+  set(tests ${sources})
+  list(FILTER sources EXCLUDE REGEX "_test\\.cpp$")
+  list(FILTER sources EXCLUDE REGEX "/cpu/(portable|avx2|avx512)/")
+  list(FILTER tests INCLUDE REGEX "_test\\.cpp$")
+  if(NOT sources)
+    add_library(nereus_${name} INTERFACE)
+    return()
+  endif()
+  add_library(nereus_${name} STATIC ${sources})
+  set_target_properties(nereus_${name} PROPERTIES LINKER_LANGUAGE CXX)
+  target_include_directories(nereus_${name} PUBLIC ${CMAKE_SOURCE_DIR}/src)
+  list(TRANSFORM ROOM_ROOMS PREPEND nereus_)
+  target_link_libraries(nereus_${name} PUBLIC ${ROOM_ROOMS} fmt::fmt
+    PRIVATE nereus_flags ${ROOM_LIBRARIES})
+  if(name STREQUAL "base")
+    target_link_libraries(nereus_base PUBLIC nlohmann_json::nlohmann_json)
+  endif()
+  if(tests)
+    add_executable(nereus_tests_${name} ${tests})
+    target_link_libraries(nereus_tests_${name} PRIVATE nereus_${name} nereus_flags
+      GTest::gmock GTest::gtest_main)
+    target_compile_definitions(nereus_tests_${name} PRIVATE
+      NEREUS_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+    add_test(NAME ${name} COMMAND nereus_tests_${name} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+  endif()
+endfunction()

@@ -1,0 +1,122 @@
+#include "base/unicode.h"
+
+#include <utf8proc.h>
+
+#include <cstdlib>
+
+namespace nereus {
+namespace {
+
+/// Bytes announced by a leading byte; 0 when it cannot start a character.
+int announced_length(uint8_t lead) {
+    return lead < 0x80   ? 1
+           : lead < 0xc2 ? 0
+           : lead < 0xe0 ? 2
+           : lead < 0xf0 ? 3
+           : lead < 0xf5 ? 4
+                         : 0;
+}
+
+/// Whether `second` may follow `lead` (excludes overlong forms, surrogates, above U+10FFFF).
+bool second_byte_fits(uint8_t lead, uint8_t second) {
+    const uint8_t low = lead == 0xe0 ? 0xa0 : lead == 0xf0 ? 0x90 : 0x80;
+    const uint8_t high = lead == 0xed ? 0x9f : lead == 0xf4 ? 0x8f : 0xbf;
+    return second >= low && second <= high;
+}
+
+/// Length of the longest prefix (at most `length`) that still can become a character.
+int valid_prefix(std::string_view text, int length) {
+    int n = 1;
+    while (n < length && static_cast<size_t>(n) < text.size()) {
+        const auto byte = static_cast<uint8_t>(text[static_cast<size_t>(n)]);
+        const bool fits = n == 1 ? second_byte_fits(static_cast<uint8_t>(text[0]), byte)
+                                 : (byte & 0xc0U) == 0x80U;
+        if (!fits) {
+            break;
+        }
+        ++n;
+    }
+    return n;
+}
+
+}  // namespace
+
+CodePoint next_code_point(std::string_view text) {
+    const auto lead = static_cast<uint8_t>(text[0]);
+    const int length = announced_length(lead);
+    if (length == 1) {
+        return {lead, 1, true};
+    }
+    if (length == 0 || valid_prefix(text, length) != length) {
+        return {};
+    }
+    char32_t value = lead & (0x7fU >> length);
+    for (int i = 1; i < length; ++i) {
+        value = (value << 6) | (static_cast<uint8_t>(text[static_cast<size_t>(i)]) & 0x3fU);
+    }
+    return {value, length, true};
+}
+
+void append_utf8(std::string& out, char32_t code_point) {
+    utf8proc_uint8_t bytes[4];
+    const auto n = utf8proc_encode_char(static_cast<utf8proc_int32_t>(code_point), bytes);
+    out.append(reinterpret_cast<const char*>(bytes), static_cast<size_t>(n));
+}
+
+bool is_valid_utf8(std::string_view text) {
+    while (!text.empty()) {
+        const CodePoint point = next_code_point(text);
+        if (!point.valid) {
+            return false;
+        }
+        text.remove_prefix(static_cast<size_t>(point.n_bytes));
+    }
+    return true;
+}
+
+std::string replace_invalid_utf8(std::string_view text) {
+    std::string out;
+    out.reserve(text.size());
+    while (!text.empty()) {
+        const CodePoint point = next_code_point(text);
+        if (point.valid) {
+            out.append(text.substr(0, static_cast<size_t>(point.n_bytes)));
+        } else {
+            append_utf8(out, kReplacement);
+        }
+        text.remove_prefix(static_cast<size_t>(point.n_bytes));
+    }
+    return out;
+}
+
+size_t incomplete_utf8_suffix(std::string_view text) {
+    const size_t longest = std::min<size_t>(3, text.size());
+    for (size_t n = 1; n <= longest; ++n) {
+        const std::string_view tail = text.substr(text.size() - n);
+        const int length = announced_length(static_cast<uint8_t>(tail[0]));
+        if (length > static_cast<int>(n)) {
+            return valid_prefix(tail, length) == static_cast<int>(n) ? n : 0;
+        }
+    }
+    return 0;
+}
+
+Result<std::string> to_nfc(std::string_view text) {
+    utf8proc_uint8_t* mapped = nullptr;
+    const auto n = utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(text.data()),
+                                static_cast<utf8proc_ssize_t>(text.size()), &mapped,
+                                static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE));
+    if (n < 0) {
+        return make_error(ErrorCode::kInvalidArgument, "cannot normalise text: {}",
+                          utf8proc_errmsg(n));
+    }
+    std::string out(reinterpret_cast<const char*>(mapped), static_cast<size_t>(n));
+    std::free(mapped);  // utf8proc allocates with malloc
+    return out;
+}
+
+int column_width(char32_t code_point) {
+    return utf8proc_charwidth(static_cast<utf8proc_int32_t>(code_point));
+}
+
+}  // namespace nereus

@@ -1,0 +1,58 @@
+#pragma once
+// A loaded model: tokens in, logits out. Attention and experts run on a Backend; what is kept
+// between calls lives in the caller's KvCache.
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/result.h"
+#include "compute/backend.h"
+#include "memory/kv_cache.h"
+#include "model/config.h"
+#include "weights/checkpoint.h"
+
+namespace nereus {
+
+/// Flat work for one forward pass: prefill chunks, decode rows and several sequences alike. Token i
+/// belongs to sequence slots[i] at positions[i]; a sequence's tokens appear in ascending positions
+/// that continue its cache. logit_rows: indices of tokens whose logits are wanted, ascending.
+struct Batch {
+    std::vector<int32_t> tokens;
+    std::vector<int32_t> positions;
+    std::vector<int32_t> slots;
+    std::vector<int32_t> logit_rows;
+};
+
+/// Called with the residual stream [n_tokens, hidden_size] after the embedding (layer 0), after
+/// every layer (1 ...), and after the final norm in place of the last layer's.
+using HiddenObserver = std::function<void(int64_t layer, ConstRows hidden)>;
+
+/// Weights bound to a backend. threads: one forward at a time.
+class Model {
+  public:
+    virtual ~Model() = default;
+    virtual const ModelConfig& config() const = 0;
+    virtual KvSpec kv_spec(int64_t max_tokens) const = 0;
+    /// Appends the batch's tokens to the cache and returns logits [logit_rows.size(), vocab_size],
+    /// valid until the next forward.
+    /// errors: invalid_argument (token or position out of range), out_of_memory (cache full); the
+    /// cache is unchanged then.
+    virtual Result<ConstRows> forward(const Batch& batch, KvCache& cache) = 0;
+    virtual void observe_hidden(HiddenObserver observer) = 0;
+    /// Weight bytes a single decoded token reads: dense parts plus top_k experts a layer.
+    virtual int64_t bytes_per_token() const = 0;
+};
+
+/// Reports a fraction in [0, 1] of loading.
+using LoadProgress = std::function<void(double fraction)>;
+
+/// Binds the checkpoint's tensors to the family's names and checks every shape. The checkpoint and
+/// backend must outlive the model.
+/// errors: unsupported (family), not_found (tensor), corrupt (shape; names expected and found)
+Result<std::unique_ptr<Model>> load_model(const Checkpoint& checkpoint, Backend& backend,
+                                          const LoadProgress& progress = {});
+
+}  // namespace nereus

@@ -1,0 +1,47 @@
+#pragma once
+// Number formats: how a row of numbers is stored. One row of the table and one file in formats/ per
+// format; everything else (loading, kernels, inspect) reads the table. decode_row is the
+// specification of a format: every kernel's products equal the products of the decoded row.
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+namespace nereus {
+
+enum class FormatId : uint8_t {
+    kF32, kF16, kBf16, kF8E4m3, kFp8Block128, kI32, kI64, kI16, kI8, kU8, kBool,
+    kQ8_0, kQ4_0, kQ4_1, kQ5_0, kQ5_1, kQ2K, kQ3K, kQ4K, kQ5K, kQ6K, kIq2Xxs, kIq4Nl, kMxfp4,
+    kCount
+};
+
+/// One stored row of a matrix.
+struct StoredRow {
+    const std::byte* data = nullptr;  ///< no alignment is promised
+    /// fp8_block128 only: this row's scales, one per 128 columns (ceil(n/128) of them).
+    const float* scales = nullptr;
+};
+
+struct Format {
+    FormatId id;
+    std::string_view name;      ///< "bf16", "q4_k": the word in --json, errors and inspect
+    int64_t block_elements;     ///< numbers per block; a row holds whole blocks (1 for plain types)
+    int64_t block_bytes;
+    /// Writes the n numbers of a row as float; n is a multiple of block_elements. Exact: each value
+    /// is what the format's definition yields in float32 arithmetic. null: cannot be a weight.
+    void (*decode_row)(const StoredRow& row, int64_t n, float* out);
+    /// Rounds n floats into the format's bytes, for tests and converters; may be null.
+    void (*encode_row)(const float* values, int64_t n, std::byte* out);
+
+    /// Bytes of a row of n numbers (n a multiple of block_elements).
+    int64_t row_bytes(int64_t n) const { return n / block_elements * block_bytes; }
+};
+
+/// The row of `id`. Never fails.
+const Format& format_of(FormatId id);
+
+/// All rows, indexed by FormatId.
+std::span<const Format> all_formats();
+
+}  // namespace nereus
