@@ -11,8 +11,37 @@
 namespace nereus {
 
 enum class FormatId : uint8_t {
-    kF32, kF16, kBf16, kF8E4m3, kFp8Block128, kI32, kI64, kI16, kI8, kU8, kBool,
-    kQ8_0, kQ4_0, kQ4_1, kQ5_0, kQ5_1, kQ2K, kQ3K, kQ4K, kQ5K, kQ6K, kIq2Xxs, kIq4Nl, kMxfp4,
+    kF32,
+    kF16,
+    kBf16,
+    kF8E4m3,
+    kFp8Block128,
+    kI32,
+    kI64,
+    kI16,
+    kI8,
+    kU8,
+    kBool,
+    kQ8_0,
+    kQ4_0,
+    kQ4_1,
+    kQ5_0,
+    kQ5_1,
+    kQ2K,
+    kQ3K,
+    kQ4K,
+    kQ5K,
+    kQ6K,
+    kIq2Xxs,
+    kIq4Nl,
+    kMxfp4,
+    // recognised in files, never a weight
+    kF64,
+    kF8E5m2,
+    kF8E8m0,
+    kU16,
+    kU32,
+    kU64,
     kCount
 };
 
@@ -25,8 +54,8 @@ struct StoredRow {
 
 struct Format {
     FormatId id;
-    std::string_view name;      ///< "bf16", "q4_k": the word in --json, errors and inspect
-    int64_t block_elements;     ///< numbers per block; a row holds whole blocks (1 for plain types)
+    std::string_view name;   ///< "bf16", "q4_k": the word in --json, errors and inspect
+    int64_t block_elements;  ///< numbers per block; a row holds whole blocks (1 for plain types)
     int64_t block_bytes;
     /// Writes the n numbers of a row as float; n is a multiple of block_elements. Exact: each value
     /// is what the format's definition yields in float32 arithmetic. null: cannot be a weight.

@@ -1,6 +1,7 @@
 #pragma once
-// What an array of numbers is: a shape and a view of rows. Shapes are given as [rows = out_features,
-// cols = in_features], slowest dimension first, as in safetensors (GGUF's `ne` is reversed at load).
+// What an array of numbers is: a shape and a view of rows. Shapes are given as [rows =
+// out_features, cols = in_features], slowest dimension first, as in safetensors (GGUF's `ne` is
+// reversed at load).
 
 #include <cstdint>
 #include <string>
