@@ -20,7 +20,7 @@ struct RopeScaling {
     double factor = 1;
     int64_t original_max_position_embeddings = 0;
     double beta_fast = 32, beta_slow = 1, mscale = 1, mscale_all_dim = 0;  // yarn
-    double low_freq_factor = 1, high_freq_factor = 4;                       // llama3
+    double low_freq_factor = 1, high_freq_factor = 4;                      // llama3
     std::vector<float> factors;  ///< divisors of each frequency (GGUF rope_freqs.weight)
 };
 
@@ -59,6 +59,9 @@ struct ModelConfig {
     /// 1/sqrt(qk dim), times the YaRN mscale squared.
     float softmax_scale() const;
 };
+
+/// 0.1 * mscale * ln(factor) + 1, or 1 without extension (models.md 3.6).
+double yarn_mscale(double factor, double mscale);
 
 /// Reads and checks a config.json. errors: corrupt (a field missing, of the wrong type or absurd;
 /// names key, expected and found), unsupported (model_type, with the known ones)

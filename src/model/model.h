@@ -49,10 +49,19 @@ class Model {
 /// Reports a fraction in [0, 1] of loading.
 using LoadProgress = std::function<void(double fraction)>;
 
+/// How latent attention is computed. Both give the same logits within float rounding; the absorbed
+/// form is the product's, the expanded one its check (and slow).
+enum class AttentionForm { kAbsorbed, kExpanded };
+
+struct LoadOptions {
+    AttentionForm attention_form = AttentionForm::kAbsorbed;
+    LoadProgress progress;
+};
+
 /// Binds the checkpoint's tensors to the family's names and checks every shape. The checkpoint and
 /// backend must outlive the model.
 /// errors: unsupported (family), not_found (tensor), corrupt (shape; names expected and found)
 Result<std::unique_ptr<Model>> load_model(const Checkpoint& checkpoint, Backend& backend,
-                                          const LoadProgress& progress = {});
+                                          const LoadOptions& options = {});
 
 }  // namespace nereus

@@ -1,0 +1,42 @@
+#pragma once
+// Resident weights: tensors of a checkpoint bound by name, with their shapes checked, in their
+// stored format. Nothing is expanded; only vectors (norms, biases, rope factors) become floats.
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "compute/weight.h"
+#include "weights/checkpoint.h"
+
+namespace nereus {
+
+/// Hands out Weights that point into the checkpoint's mapping, which must outlive them.
+/// threads: one at a time.
+class WeightSet {
+  public:
+    explicit WeightSet(const Checkpoint& checkpoint) : checkpoint_(&checkpoint) {}
+
+    bool contains(const std::string& name) const { return checkpoint_->find(name) != nullptr; }
+
+    /// A tensor as a matrix [rows, cols]; leading dimensions are folded into rows (a stack of
+    /// experts or heads). errors: not_found, corrupt (shape: expected and found), unsupported
+    /// (a format that cannot be multiplied, or rows that are not whole blocks)
+    Result<Weight> matrix(const std::string& name, int64_t rows, int64_t cols);
+
+    /// A tensor of n numbers as floats, owned by the set.
+    Result<const float*> vector(const std::string& name, int64_t n);
+
+    /// Bytes of the matrices bound so far.
+    int64_t n_bytes() const { return n_bytes_; }
+
+  private:
+    Result<const StoredTensor*> find(const std::string& name) const;
+
+    const Checkpoint* checkpoint_;
+    std::vector<std::unique_ptr<float[]>> vectors_;
+    int64_t n_bytes_ = 0;
+};
+
+}  // namespace nereus

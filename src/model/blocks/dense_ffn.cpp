@@ -1,0 +1,42 @@
+// SwiGLU: down( silu(gate x) * (up x) ) (models.md 4.2).
+
+#include "model/blocks/block.h"
+
+namespace nereus {
+namespace {
+
+class DenseFfn final : public FfnBlock {
+  public:
+    DenseFfn(Weight gate, Weight up, Weight down) : gate_(gate), up_(up), down_(down) {}
+
+    Status run(const Pass& pass, ConstRows x, Rows out) override {
+        const Rows gate = pass.scratch.rows(Scratch::kGate, x.n_rows, gate_.rows);
+        const Rows up = pass.scratch.rows(Scratch::kUp, x.n_rows, up_.rows);
+        const MatmulTask tasks[] = {{gate_, x, gate}, {up_, x, up}};
+        pass.backend.matmul(tasks);
+        pass.backend.swiglu(gate, up, gate);
+        const MatmulTask down{down_, gate, out};
+        pass.backend.matmul({&down, 1});
+        return {};
+    }
+
+    int64_t n_bytes() const override { return gate_.n_bytes() + up_.n_bytes() + down_.n_bytes(); }
+
+  private:
+    Weight gate_, up_, down_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<FfnBlock>> build_dense_ffn(const Build& build, int64_t layer) {
+    const ModelConfig& c = build.config;
+    const Weight gate =
+        NEREUS_TRY(build.matrix(Part::kGate, layer, c.intermediate_size, c.hidden_size));
+    const Weight up =
+        NEREUS_TRY(build.matrix(Part::kUp, layer, c.intermediate_size, c.hidden_size));
+    const Weight down =
+        NEREUS_TRY(build.matrix(Part::kDown, layer, c.hidden_size, c.intermediate_size));
+    return std::unique_ptr<FfnBlock>(std::make_unique<DenseFfn>(gate, up, down));
+}
+
+}  // namespace nereus

@@ -1,0 +1,193 @@
+// Routed and shared experts (models.md 4.3-4.5). A batch's rows are gathered by expert, so that
+// each expert's weights are read once for all of them; a token's experts are summed in its own
+// order of choice, so that its bits do not depend on its batch mates.
+
+#include "model/blocks/block.h"
+
+namespace nereus {
+namespace {
+
+struct SharedExpert {
+    Weight gate, up, down;  ///< all shared experts stored as one MLP; empty when there are none
+};
+
+class ExpertFfn final : public FfnBlock {
+  public:
+    ExpertFfn(const ModelConfig& config, Weight router, const float* bias, SharedExpert shared,
+              int64_t expert_bytes)
+        : config_(config),
+          router_(router),
+          params_(config.router),
+          shared_(shared),
+          expert_bytes_(expert_bytes) {
+        params_.selection_bias = bias;
+    }
+
+    Status run(const Pass& pass, ConstRows x, Rows out) override {
+        run_shared(pass, x, out);
+        route(pass, x);
+        group_by_expert(x.n_rows);
+        NEREUS_TRY(pass.experts.acquire(pass.layer, used_, bound_));
+        const Rows results = run_routed(pass, x);
+        pass.backend.combine_rows(results, slots_.data(), gates_.data(), params_.top_k, out);
+        pass.experts.release(pass.layer);
+        return {};
+    }
+
+    int64_t n_bytes() const override {
+        return router_.n_bytes() + params_.top_k * expert_bytes_ +
+               (shared_.gate.empty()
+                    ? 0
+                    : shared_.gate.n_bytes() + shared_.up.n_bytes() + shared_.down.n_bytes());
+    }
+
+  private:
+    void run_shared(const Pass& pass, ConstRows x, Rows out) const {
+        if (shared_.gate.empty()) {
+            for (int64_t i = 0; i < out.n_rows; ++i) {
+                std::fill_n(out.row(i), out.n_cols, 0.0F);
+            }
+            return;
+        }
+        const Rows gate = pass.scratch.rows(Scratch::kGate, x.n_rows, shared_.gate.rows);
+        const Rows up = pass.scratch.rows(Scratch::kUp, x.n_rows, shared_.up.rows);
+        const MatmulTask tasks[] = {{shared_.gate, x, gate}, {shared_.up, x, up}};
+        pass.backend.matmul(tasks);
+        pass.backend.swiglu(gate, up, gate);
+        const MatmulTask down{shared_.down, gate, out};
+        pass.backend.matmul({&down, 1});
+    }
+
+    /// ids_ and gates_ [n_tokens, top_k].
+    void route(const Pass& pass, ConstRows x) {
+        const auto n = static_cast<size_t>(x.n_rows * params_.top_k);
+        ids_.resize(n);
+        gates_.resize(n);
+        const Rows logits =
+            pass.scratch.rows(Scratch::kRouterLogits, x.n_rows, config_.n_routed_experts);
+        const MatmulTask task{router_, x, logits};
+        pass.backend.matmul({&task, 1});
+        pass.backend.route_experts(logits, params_, ids_.data(), gates_.data());
+    }
+
+    /// Sorts the (token, choice) pairs by expert: used_ lists the experts that occur, begins_ where
+    /// each one's rows start, tokens_ the token of each row, slots_ the row of each pair.
+    void group_by_expert(int64_t n_tokens) {
+        counts_.assign(static_cast<size_t>(config_.n_routed_experts), 0);
+        for (const int32_t id : ids_) {
+            ++counts_[static_cast<size_t>(id)];
+        }
+        used_.clear();
+        begins_.clear();
+        int32_t begin = 0;
+        for (size_t e = 0; e < counts_.size(); ++e) {
+            if (counts_[e] > 0) {
+                used_.push_back(static_cast<int32_t>(e));
+                begins_.push_back(begin);
+            }
+            begin += std::exchange(counts_[e], begin);  // from here on: next row of expert e
+        }
+        begins_.push_back(begin);
+        tokens_.resize(ids_.size());
+        slots_.resize(ids_.size());
+        for (int64_t pair = 0; pair < n_tokens * params_.top_k; ++pair) {
+            const auto at = static_cast<size_t>(pair);
+            const int32_t row = counts_[static_cast<size_t>(ids_[at])]++;
+            tokens_[static_cast<size_t>(row)] = static_cast<int32_t>(pair / params_.top_k);
+            slots_[at] = row;
+        }
+    }
+
+    /// All chosen experts over their rows: [n_tokens * top_k, hidden_size], sorted by expert.
+    Rows run_routed(const Pass& pass, ConstRows x) {
+        const auto n = static_cast<int64_t>(tokens_.size());
+        const int64_t inner = config_.moe_intermediate_size;
+        const Rows gathered = pass.scratch.rows(Scratch::kGathered, n, x.n_cols);
+        const Rows gate = pass.scratch.rows(Scratch::kGate, n, inner);
+        const Rows up = pass.scratch.rows(Scratch::kUp, n, inner);
+        const Rows results = pass.scratch.rows(Scratch::kExpertOut, n, x.n_cols);
+        pass.backend.gather_rows(x, tokens_, gathered);
+        pass.tasks.clear();
+        for (size_t e = 0; e < used_.size(); ++e) {
+            pass.tasks.push_back({bound_[e].gate, part(gathered, e), part(gate, e)});
+            pass.tasks.push_back({bound_[e].up, part(gathered, e), part(up, e)});
+        }
+        pass.backend.matmul(pass.tasks);
+        pass.backend.swiglu(gate, up, gate);
+        pass.tasks.clear();
+        for (size_t e = 0; e < used_.size(); ++e) {
+            pass.tasks.push_back({bound_[e].down, part(gate, e), part(results, e)});
+        }
+        pass.backend.matmul(pass.tasks);
+        return results;
+    }
+
+    /// The rows of the e-th used expert.
+    Rows part(Rows x, size_t e) const {
+        return {x.row(begins_[e]), begins_[e + 1] - begins_[e], x.n_cols, x.stride};
+    }
+
+    const ModelConfig& config_;
+    Weight router_;
+    RouterParams params_;
+    SharedExpert shared_;
+    int64_t expert_bytes_;
+    std::vector<int32_t> ids_, counts_, used_, begins_, tokens_, slots_;
+    std::vector<float> gates_;
+    std::vector<ExpertWeights> bound_;
+};
+
+/// One expert of a Hugging Face folder, or a slice of a GGUF's stack.
+Result<Weight> bind_one(const Build& build, Part part, int64_t layer, int64_t expert, int64_t rows,
+                        int64_t cols) {
+    const std::string name = tensor_name(part, build.kind, layer, expert);
+    if (build.kind == CheckpointKind::kHuggingFace) {
+        return build.weights.matrix(name, rows, cols);
+    }
+    const int64_t n_experts = build.config.n_routed_experts;
+    const Weight all = NEREUS_TRY(build.weights.matrix(name, n_experts * rows, cols));
+    return all.slice_rows(expert * rows, rows);
+}
+
+}  // namespace
+
+Result<std::vector<ExpertWeights>> bind_experts(const Build& build, int64_t layer) {
+    const ModelConfig& c = build.config;
+    std::vector<ExpertWeights> experts;
+    for (int64_t e = 0; e < c.n_routed_experts; ++e) {
+        const int64_t inner = c.moe_intermediate_size;
+        ExpertWeights w;
+        w.gate = NEREUS_TRY(bind_one(build, Part::kExpertGate, layer, e, inner, c.hidden_size));
+        w.up = NEREUS_TRY(bind_one(build, Part::kExpertUp, layer, e, inner, c.hidden_size));
+        w.down = NEREUS_TRY(bind_one(build, Part::kExpertDown, layer, e, c.hidden_size, inner));
+        experts.push_back(w);
+    }
+    return experts;
+}
+
+Result<std::unique_ptr<FfnBlock>> build_expert_ffn(const Build& build, int64_t layer) {
+    const ModelConfig& c = build.config;
+    const Weight router =
+        NEREUS_TRY(build.matrix(Part::kRouter, layer, c.n_routed_experts, c.hidden_size));
+    const bool biased = c.router.group_score == GroupScore::kTopTwoSum;
+    const float* bias =
+        biased ? NEREUS_TRY(build.vector(Part::kRouterBias, layer, c.n_routed_experts)) : nullptr;
+    SharedExpert shared;
+    if (c.n_shared_experts > 0) {
+        const int64_t inner = c.n_shared_experts * c.moe_intermediate_size;
+        shared.gate = NEREUS_TRY(build.matrix(Part::kSharedGate, layer, inner, c.hidden_size));
+        shared.up = NEREUS_TRY(build.matrix(Part::kSharedUp, layer, inner, c.hidden_size));
+        shared.down = NEREUS_TRY(build.matrix(Part::kSharedDown, layer, c.hidden_size, inner));
+    }
+    const ExpertWeights first = {NEREUS_TRY(bind_one(build, Part::kExpertGate, layer, 0,
+                                                     c.moe_intermediate_size, c.hidden_size)),
+                                 NEREUS_TRY(bind_one(build, Part::kExpertUp, layer, 0,
+                                                     c.moe_intermediate_size, c.hidden_size)),
+                                 NEREUS_TRY(bind_one(build, Part::kExpertDown, layer, 0,
+                                                     c.hidden_size, c.moe_intermediate_size))};
+    const int64_t expert_bytes = first.gate.n_bytes() + first.up.n_bytes() + first.down.n_bytes();
+    return std::unique_ptr<FfnBlock>(
+        std::make_unique<ExpertFfn>(c, router, bias, shared, expert_bytes));
+}
+
+}  // namespace nereus

@@ -1,0 +1,95 @@
+// Loading: the family's plan and the checkpoint's tensors become layers.
+
+#include "model/blocks/loaded_model.h"
+
+namespace nereus {
+namespace {
+
+using AttentionBuilder = Result<std::unique_ptr<AttentionBlock>> (*)(const Build&, int64_t);
+using FfnBuilder = Result<std::unique_ptr<FfnBlock>> (*)(const Build&, int64_t);
+
+// Indexed by AttentionKind and FfnKind.
+constexpr AttentionBuilder kAttentionBuilders[] = {build_latent_attention, build_grouped_attention};
+constexpr FfnBuilder kFfnBuilders[] = {build_dense_ffn, build_expert_ffn};
+
+constexpr int64_t kPageTokens = 64;
+
+int64_t rope_width(const ModelConfig& config) {
+    return config.kv_lora_rank > 0 ? config.qk_rope_head_dim : config.head_dim;
+}
+
+}  // namespace
+
+KvSpec LoadedModel::kv_spec(int64_t max_tokens) const {
+    const int64_t row = config_.kv_lora_rank > 0
+                            ? config_.kv_lora_rank + config_.qk_rope_head_dim
+                            : 2 * config_.num_key_value_heads * config_.head_dim;
+    KvSpec spec;
+    spec.row_floats.assign(layers_.size(), row);
+    spec.page_tokens = kPageTokens;
+    spec.max_tokens = max_tokens;
+    return spec;
+}
+
+int64_t LoadedModel::bytes_per_token() const {
+    int64_t bytes = head_.n_bytes();
+    for (const Layer& layer : layers_) {
+        bytes += layer.attention->n_bytes() + layer.ffn->n_bytes();
+    }
+    return bytes;
+}
+
+Status LoadedModel::bind_ends(const Build& build) {
+    const ModelConfig& c = config_;
+    embedding_ = NEREUS_TRY(build.matrix(Part::kEmbedding, 0, c.vocab_size, c.hidden_size));
+    final_norm_ = NEREUS_TRY(build.vector(Part::kFinalNorm, 0, c.hidden_size));
+    head_ = c.tie_word_embeddings
+                ? embedding_
+                : NEREUS_TRY(build.matrix(Part::kHead, 0, c.vocab_size, c.hidden_size));
+    if (build.has(Part::kRopeFactors, 0)) {
+        const int64_t n = rope_width(c) / 2;
+        const float* factors = NEREUS_TRY(build.vector(Part::kRopeFactors, 0, n));
+        config_.rope_scaling.factors.assign(factors, factors + n);
+    }
+    rope_ = RopeTable(c, rope_width(c));
+    return {};
+}
+
+Result<Layer> LoadedModel::bind_layer(const Build& build, int64_t index) const {
+    const LayerPlan plan = config_.layers[static_cast<size_t>(index)];
+    Layer layer;
+    layer.input_norm = NEREUS_TRY(build.vector(Part::kInputNorm, index, config_.hidden_size));
+    layer.attention =
+        NEREUS_TRY(kAttentionBuilders[static_cast<size_t>(plan.attention)](build, index));
+    layer.post_norm = NEREUS_TRY(build.vector(Part::kPostNorm, index, config_.hidden_size));
+    layer.ffn = NEREUS_TRY(kFfnBuilders[static_cast<size_t>(plan.ffn)](build, index));
+    return layer;
+}
+
+Status LoadedModel::bind(CheckpointKind kind, const LoadOptions& options) {
+    const Build build{config_, kind, weights_, options.attention_form};
+    NEREUS_TRY(bind_ends(build));
+    std::vector<std::vector<ExpertWeights>> experts(config_.layers.size());
+    for (int64_t i = 0; i < config_.num_hidden_layers; ++i) {
+        layers_.push_back(NEREUS_TRY(bind_layer(build, i)));
+        if (config_.layers[static_cast<size_t>(i)].ffn == FfnKind::kExperts) {
+            experts[static_cast<size_t>(i)] = NEREUS_TRY(bind_experts(build, i));
+        }
+        if (options.progress) {
+            options.progress(static_cast<double>(i + 1) /
+                             static_cast<double>(config_.num_hidden_layers));
+        }
+    }
+    experts_ = create_ram_bank(std::move(experts));
+    return {};
+}
+
+Result<std::unique_ptr<Model>> load_model(const Checkpoint& checkpoint, Backend& backend,
+                                          const LoadOptions& options) {
+    ModelConfig config = NEREUS_TRY(config_of(checkpoint));
+    auto model = std::make_unique<LoadedModel>(checkpoint, backend, std::move(config));
+    NEREUS_TRY(model->bind(checkpoint.kind(), options));
+    return std::unique_ptr<Model>(std::move(model));
+}
+
+}  // namespace nereus
