@@ -86,13 +86,19 @@ using Status = Result<void>;
 
 }  // namespace nereus
 
+#define NEREUS_JOIN_NAMES(a, b) a##b
+#define NEREUS_JOIN(a, b) NEREUS_JOIN_NAMES(a, b)
+#define NEREUS_TRY_NAMED(expression, name)    \
+    __extension__({                           \
+        auto name = (expression);             \
+        if (!name.ok()) {                     \
+            return std::move(name).error();   \
+        }                                     \
+        std::move(name).value();              \
+    })
+
 /// Evaluates a Result; on error returns it from the enclosing function, else yields the value:
 ///   auto file = NEREUS_TRY(File::open(path));      NEREUS_TRY(check_header(file));
-#define NEREUS_TRY(expression)                                    \
-    __extension__({                                               \
-        auto nereus_try_result = (expression);                    \
-        if (!nereus_try_result.ok()) {                            \
-            return std::move(nereus_try_result).error();          \
-        }                                                         \
-        std::move(nereus_try_result).value();                     \
-    })
+/// The counter keeps the hidden names of nested uses apart.
+#define NEREUS_TRY(expression) \
+    NEREUS_TRY_NAMED(expression, NEREUS_JOIN(nereus_try_result_, __COUNTER__))
