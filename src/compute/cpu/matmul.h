@@ -1,0 +1,45 @@
+#pragma once
+// Matmul: cuts independent products into pieces of similar work and runs them in one parallel
+// section. Three ways to compute a piece: one token straight from the stored bytes; several tokens
+// against a tile of decoded rows; transposed, accumulating rows. All give the same bits.
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "base/thread_pool.h"
+#include "compute/backend.h"
+#include "compute/cpu/kernels.h"
+#include "compute/cpu/scratch.h"
+
+namespace nereus {
+
+/// The matmul verb. threads: one caller at a time.
+class Matmul {
+  public:
+    Matmul(ThreadPool& pool, const KernelTable& kernels, Scratch& scratch)
+        : pool_(pool), kernels_(kernels), scratch_(scratch) {}
+    void run(std::span<const MatmulTask> tasks);
+
+  private:
+    /// Output columns [begin, end) of a task.
+    struct Piece {
+        const MatmulTask* task;
+        int64_t begin;
+        int64_t end;
+    };
+
+    /// Appends the pieces of one task, each of about piece_work multiply-adds.
+    void plan(const MatmulTask& task, int64_t piece_work);
+    void run_piece(const Piece& piece);
+    void run_direct(const Piece& piece);
+    void run_tiled(const Piece& piece);
+    void run_transposed(const Piece& piece);
+
+    ThreadPool& pool_;
+    const KernelTable& kernels_;
+    Scratch& scratch_;
+    std::vector<Piece> pieces_;  ///< of the current call; kept for its capacity
+};
+
+}  // namespace nereus
