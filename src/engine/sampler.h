@@ -17,9 +17,10 @@ struct SamplingParams {
     int32_t top_k = 0;         ///< 0: all
     float top_p = 1.0F;
     float min_p = 0.0F;
-    float repetition_penalty = 1.0F;  ///< > 1: divides positive, multiplies negative logits of seen ids
-    float presence_penalty = 0.0F;    ///< subtracted once for ids in the reply so far
-    float frequency_penalty = 0.0F;   ///< subtracted per occurrence in the reply so far
+    float repetition_penalty =
+        1.0F;  ///< > 1: divides positive, multiplies negative logits of seen ids
+    float presence_penalty = 0.0F;   ///< subtracted once for ids in the reply so far
+    float frequency_penalty = 0.0F;  ///< subtracted per occurrence in the reply so far
     uint64_t seed = 0;
 
     /// errors: invalid_argument (names field, range and value; NaN is refused)
@@ -32,7 +33,9 @@ struct SampledToken {
 };
 
 /// position: of the token being drawn; prompt and reply: ids so far, for the penalties.
-/// Ties of equal logits go to the lower id. NaN logits count as minus infinity.
+/// Ties of equal logits go to the lower id. NaN logits count as minus infinity; when no logit is
+/// left at all the id is 0 and the logprob NaN, which the engine reports as the model's error.
+/// cost: O(V) plus a sort of the candidates that top_p keeps.
 /// errors: none. threads: any.
 SampledToken sample(std::span<const float> logits, const SamplingParams& params, int64_t position,
                     std::span<const int32_t> prompt, std::span<const int32_t> reply);
