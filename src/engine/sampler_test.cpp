@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <map>
@@ -42,8 +43,9 @@ std::vector<float> logits_of(const std::vector<double>& probabilities) {
 std::vector<int32_t> naive_candidates(const std::vector<float>& logits, const SamplingParams& p) {
     std::vector<int32_t> ids(logits.size());
     std::iota(ids.begin(), ids.end(), 0);
-    std::stable_sort(ids.begin(), ids.end(), [&](int32_t a, int32_t b) {
-        return logits[static_cast<size_t>(a)] > logits[static_cast<size_t>(b)];
+    std::sort(ids.begin(), ids.end(), [&](int32_t a, int32_t b) {
+        const float x = logits[static_cast<size_t>(a)], y = logits[static_cast<size_t>(b)];
+        return x != y ? x > y : a < b;
     });
     if (p.top_k > 0 && static_cast<size_t>(p.top_k) < ids.size()) {
         ids.resize(static_cast<size_t>(p.top_k));

@@ -19,7 +19,7 @@ constexpr uint64_t kSeeds = 300;
 /// A running sequence with its own tokens.
 struct Sequence {
     int64_t id = 0;
-    std::vector<int32_t> tokens;
+    std::vector<int32_t> tokens = {};
     int64_t n_cached = 0;
     int64_t missing() const { return static_cast<int64_t>(tokens.size()) - n_cached; }
 };
