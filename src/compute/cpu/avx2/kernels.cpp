@@ -1,14 +1,11 @@
+// The AVX2 kernel table: the kernels of wide/ over this folder's lanes.
+
+#include "compute/cpu/avx2/lanes.h"
 #include "compute/cpu/kernels.h"
+#include "compute/cpu/wide/table.h"
 
 namespace nereus {
 
-extern const KernelTable kAvx2Kernels = {.name = "avx2",
-                                         .formats = {},
-                                         .products = nullptr,
-                                         .accumulate = nullptr,
-                                         .exp_row = nullptr,
-                                         .softmax_row = nullptr,
-                                         .rms_norm_row = nullptr,
-                                         .swiglu_row = nullptr};
+extern constexpr KernelTable kAvx2Kernels = wide_table<Avx2>("avx2");
 
 }  // namespace nereus

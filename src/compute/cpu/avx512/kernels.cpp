@@ -1,14 +1,11 @@
+// The AVX-512 kernel table: the kernels of wide/ over this folder's lanes.
+
+#include "compute/cpu/avx512/lanes.h"
 #include "compute/cpu/kernels.h"
+#include "compute/cpu/wide/table.h"
 
 namespace nereus {
 
-extern const KernelTable kAvx512Kernels = {.name = "avx512",
-                                           .formats = {},
-                                           .products = nullptr,
-                                           .accumulate = nullptr,
-                                           .exp_row = nullptr,
-                                           .softmax_row = nullptr,
-                                           .rms_norm_row = nullptr,
-                                           .swiglu_row = nullptr};
+extern constexpr KernelTable kAvx512Kernels = wide_table<Avx512>("avx512");
 
 }  // namespace nereus

@@ -1,0 +1,291 @@
+#pragma once
+// GGUF's block formats with linear codes. Layouts: the files of tensor/formats/. A product
+// factor * q has at most 11 + 8 + 6 significant bits and is exact, so the fused subtraction of the
+// minimum rounds as the format's separate one does.
+
+#include "compute/cpu/wide/stored_rows.h"
+#include "tensor/codebooks.h"
+
+namespace nereus {
+namespace {
+
+/// factor * each of the eight bytes of `bytes`, as floats.
+inline void scale_bytes(uint64_t bytes, float factor, float* out) {
+    const __m256i wide = _mm256_cvtepu8_epi32(_mm_cvtsi64_si128(static_cast<int64_t>(bytes)));
+    _mm256_storeu_ps(out, _mm256_mul_ps(_mm256_cvtepi32_ps(wide), _mm256_set1_ps(factor)));
+}
+
+template <class V>
+struct Q8_0 : BlockFormat {
+    static constexpr int64_t kElements = 32;
+    static constexpr int64_t kBytes = 34;
+    struct Block {
+        typename V::Floats factor;
+        const unsigned char* codes;
+    };
+    static Block open(const unsigned char* p, const float*) {
+        return {V::broadcast(read_f16(p)), p + 2};
+    }
+    template <int G>
+    static typename V::Floats values(const Block& block) {
+        return V::mul(V::to_float(V::widen_i8(block.codes + G * kLanes)), block.factor);
+    }
+};
+
+/// Sixteen bytes of nibbles: the low ones are numbers 0..15, the high ones 16..31.
+template <class V, int G>
+inline typename V::Ints nibbles(const unsigned char* codes) {
+    const typename V::Ints bytes = V::widen_u8(codes);
+    if constexpr (G == 0) {
+        return bytes;  // tables look at the low four bits only
+    } else {
+        return V::template shift_right<4>(bytes);
+    }
+}
+
+/// Q4_0 and Q4_1: d * (q - kBias) + m.
+template <class V, int kBias, bool kMinimum>
+struct Q4 : BlockFormat {
+    static constexpr int64_t kElements = 32;
+    static constexpr int64_t kBytes = kMinimum ? 20 : 18;
+    struct Block {
+        typename V::Table16 table;
+        const unsigned char* codes;
+    };
+    static Block open(const unsigned char* p, const float*) {
+        const float m = kMinimum ? read_f16(p + 2) : -0.0F;
+        return {V::Table16::affine(read_f16(p), kBias, -m), p + kBytes - 16};
+    }
+    template <int G>
+    static typename V::Floats values(const Block& block) {
+        return block.table[nibbles<V, G>(block.codes)];
+    }
+};
+
+/// Q5_0 and Q5_1: the same with a fifth bit; bit i of the word belongs to number i.
+template <class V, int kBias, bool kMinimum>
+struct Q5 : BlockFormat {
+    static constexpr int64_t kElements = 32;
+    static constexpr int64_t kBytes = kMinimum ? 24 : 22;
+    struct Block {
+        typename V::Table32 table;
+        const unsigned char* codes;
+        uint32_t fifth;
+    };
+    static Block open(const unsigned char* p, const float*) {
+        const float m = kMinimum ? read_f16(p + 2) : -0.0F;
+        return {V::Table32::affine(read_f16(p), kBias, -m), p + kBytes - 16,
+                read<uint32_t>(p + kBytes - 20)};
+    }
+    template <int G>
+    static typename V::Floats values(const Block& block) {
+        const auto high = V::bits_at_4(block.fifth >> (G * kLanes));
+        return block.table[V::select(V::splat(15), nibbles<V, G>(block.codes), high)];
+    }
+};
+
+/// IQ4_NL and MXFP4: a codebook behind each nibble.
+template <class V>
+struct Iq4Nl : BlockFormat {
+    static constexpr int64_t kElements = 32;
+    static constexpr int64_t kBytes = 18;
+    struct Block {
+        typename V::Codebook16 table;
+        const unsigned char* codes;
+    };
+    static constexpr float kBook[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
+                                        1,    13,   25,  38,  53,  69,  89,  113};
+    static Block open(const unsigned char* p, const float*) {
+        return {V::Codebook16::scaled(read_f16(p), kBook), p + 2};
+    }
+    template <int G>
+    static typename V::Floats values(const Block& block) {
+        return block.table[nibbles<V, G>(block.codes)];
+    }
+};
+
+template <class V>
+struct Mxfp4 : BlockFormat {
+    static constexpr int64_t kElements = 32;
+    static constexpr int64_t kBytes = 17;
+    struct Block {
+        typename V::Codebook16 table;
+        const unsigned char* codes;
+    };
+    static constexpr float kBook[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
+    static Block open(const unsigned char* p, const float*) {
+        const uint32_t e = *p;
+        const uint32_t bits = e < 2 ? 0x00200000U << e : (e - 1) << 23;  // 2^(e - 128)
+        return {V::Codebook16::scaled(float_of_bits(bits), kBook), p + 1};
+    }
+    template <int G>
+    static typename V::Floats values(const Block& block) {
+        return block.table[nibbles<V, G>(block.codes)];
+    }
+};
+
+/// The eight six-bit (scale, minimum) pairs of Q4_K and Q5_K, times d and dmin. Byte j of a word is
+/// pair j; pairs 4..7 have their high two bits atop the bytes of pairs 0..3.
+struct KScales {
+    float factors[8];
+    float offsets[8];
+    static KScales of(const unsigned char* p) {
+        KScales scales;
+        const uint32_t a = read<uint32_t>(p + 4);
+        const uint32_t b = read<uint32_t>(p + 8);
+        const uint32_t c = read<uint32_t>(p + 12);
+        const uint32_t scales_high = (c & 0x0f0f0f0fU) | ((a >> 2) & 0x30303030U);
+        const uint32_t minima_high = ((c >> 4) & 0x0f0f0f0fU) | ((b >> 2) & 0x30303030U);
+        scale_bytes((uint64_t{scales_high} << 32) | (a & 0x3f3f3f3fU), read_f16(p), scales.factors);
+        scale_bytes((uint64_t{minima_high} << 32) | (b & 0x3f3f3f3fU), read_f16(p + 2),
+                    scales.offsets);
+        return scales;
+    }
+};
+
+template <class V>
+struct Q4K : BlockFormat {
+    static constexpr int64_t kElements = 256;
+    static constexpr int64_t kBytes = 144;
+    struct Block {
+        KScales scales;
+        const unsigned char* codes;
+    };
+    static Block open(const unsigned char* p, const float*) { return {KScales::of(p), p + 16}; }
+    /// Groups 4 p, 4 p + 1: low nibbles of bytes 32 p ..; groups 4 p + 2, 4 p + 3: the high ones.
+    template <int G>
+    static typename V::Floats values(const Block& block) {
+        const auto table =
+            V::Table16::affine(block.scales.factors[G / 2], 0.0F, block.scales.offsets[G / 2]);
+        return table[nibbles<V, G / 2 % 2>(block.codes + G / 4 * 32 + G % 2 * 16)];
+    }
+};
+
+/// Shifts right by kBits, or left where it is negative.
+template <class V, int kBits>
+inline typename V::Ints shift(typename V::Ints v) {
+    if constexpr (kBits > 0) {
+        return V::template shift_right<kBits>(v);
+    } else if constexpr (kBits < 0) {
+        return V::template shift_left<-kBits>(v);
+    } else {
+        return v;
+    }
+}
+
+template <class V>
+struct Q5K : BlockFormat {
+    static constexpr int64_t kElements = 256;
+    static constexpr int64_t kBytes = 176;
+    struct Block {
+        KScales scales;
+        const unsigned char* fifth;
+        const unsigned char* codes;
+    };
+    static Block open(const unsigned char* p, const float*) {
+        return {KScales::of(p), p + 16, p + 48};
+    }
+    template <int G>
+    static typename V::Floats values(const Block& block) {
+        const auto table =
+            V::Table32::affine(block.scales.factors[G / 2], 0.0F, block.scales.offsets[G / 2]);
+        const auto low = nibbles<V, G / 2 % 2>(block.codes + G / 4 * 32 + G % 2 * 16);
+        // Bit G / 2 of byte j belongs to number 32 (G / 2) + j; it is moved to bit 4.
+        const auto high = shift<V, G / 2 - 4>(V::widen_u8(block.fifth + G % 2 * 16));
+        return table[V::select(V::splat(15), low, high)];
+    }
+};
+
+template <class V>
+struct Q2K : BlockFormat {
+    static constexpr int64_t kElements = 256;
+    static constexpr int64_t kBytes = 84;
+    struct Block {
+        float factors[16];
+        float offsets[16];
+        const unsigned char* codes;
+    };
+    static Block open(const unsigned char* p, const float*) {
+        Block block;
+        const typename V::Ints pairs = V::widen_u8(p);
+        const auto low = V::select(V::splat(15), pairs, V::splat(0));
+        const auto high = V::template shift_right<4>(pairs);
+        V::store(block.factors, V::mul(V::broadcast(read_f16(p + 80)), V::to_float(low)));
+        V::store(block.offsets, V::mul(V::broadcast(read_f16(p + 82)), V::to_float(high)));
+        block.codes = p + 16;
+        return block;
+    }
+    /// Byte 32 h + j holds numbers 128 h + 32 s + j in its bit pairs s = 0..3.
+    template <int G>
+    static typename V::Floats values(const Block& block) {
+        const auto table = V::Table4::affine(block.factors[G], 0.0F, block.offsets[G]);
+        return table[shift<V, G / 2 % 4 * 2>(V::widen_u8(block.codes + G / 8 * 32 + G % 2 * 16))];
+    }
+};
+
+template <class V>
+struct Q3K : BlockFormat {
+    static constexpr int64_t kElements = 256;
+    static constexpr int64_t kBytes = 110;
+    struct Block {
+        float factors[16];
+        const unsigned char* third;
+        const unsigned char* codes;
+    };
+    static Block open(const unsigned char* p, const float*) {
+        Block block;
+        const uint64_t low = read<uint64_t>(p + 96);
+        const uint64_t high = read<uint32_t>(p + 104);
+        constexpr uint64_t kPairs = 0x0303030303030303U;
+        constexpr uint64_t kNibbles = 0x0f0f0f0f0f0f0f0fU;
+        // Scales 0..3, 4..7, 8..11, 12..15 have their high bits in pairs 0..3 of the four bytes.
+        const uint64_t first = (high & kPairs) | ((high >> 2 & kPairs) << 32);
+        const uint64_t second = (high >> 4 & kPairs) | ((high >> 6 & kPairs) << 32);
+        const uint64_t codes[2] = {(low & kNibbles) | (first & 0x0303030303030303U) << 4,
+                                   (low >> 4 & kNibbles) | (second & 0x0303030303030303U) << 4};
+        const auto scales = V::sub(V::widen_u8(codes), V::splat(32));
+        V::store(block.factors, V::mul(V::broadcast(read_f16(p + 108)), V::to_float(scales)));
+        block.third = p;
+        block.codes = p + 32;
+        return block;
+    }
+    /// As Q2_K, less 4 where bit G / 2 of byte j of `third` is clear.
+    template <int G>
+    static typename V::Floats values(const Block& block) {
+        const auto table = V::Table8::affine(block.factors[G], 4.0F, 0.0F);
+        const auto low =
+            shift<V, G / 2 % 4 * 2>(V::widen_u8(block.codes + G / 8 * 32 + G % 2 * 16));
+        const auto high = shift<V, G / 2 - 2>(V::widen_u8(block.third + G % 2 * 16));
+        return table[V::select(V::splat(3), low, high)];
+    }
+};
+
+template <class V>
+struct Q6K : BlockFormat {
+    static constexpr int64_t kElements = 256;
+    static constexpr int64_t kBytes = 210;
+    struct Block {
+        float factors[16];
+        const unsigned char* data;
+    };
+    static Block open(const unsigned char* p, const float*) {
+        Block block;
+        V::store(block.factors,
+                 V::mul(V::broadcast(read_f16(p + 208)), V::to_float(V::widen_i8(p + 192))));
+        block.data = p;
+        return block;
+    }
+    /// Byte 64 h + j of the nibbles: numbers 128 h + j and 128 h + 64 + j; high pairs as Q2_K's.
+    template <int G>
+    static typename V::Floats values(const Block& block) {
+        const auto low = nibbles<V, G / 4 % 2>(block.data + G / 8 * 64 + G % 4 * 16);
+        const auto pairs = V::widen_u8(block.data + 128 + G / 8 * 32 + G % 2 * 16);
+        const auto high = shift<V, G / 2 % 4 * 2 - 4>(pairs);
+        const auto both = V::select(V::splat(15), low, high);
+        const auto q = V::sub(V::select(V::splat(63), both, V::splat(0)), V::splat(32));
+        return V::mul(V::to_float(q), V::broadcast(block.factors[G]));
+    }
+};
+
+}  // namespace
+}  // namespace nereus
