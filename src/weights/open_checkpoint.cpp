@@ -73,17 +73,19 @@ Result<std::unique_ptr<Checkpoint>> open_checkpoint(const fs::path& path) {
     if (status.type() == fs::file_type::directory) {
         return open_folder(path);
     }
-    std::string magic;
-    {
-        const MappedFile file = NEREUS_TRY(MappedFile::open(path));
-        if (file.bytes().empty()) {
-            return make_error(ErrorCode::kCorrupt, "{}: the file is empty; {}", path.string(),
-                              kExpected);
-        }
-        magic = file.text().substr(0, 4);
+    const MappedFile file = NEREUS_TRY(MappedFile::open(path));
+    const std::string_view text = file.text();
+    if (text.empty()) {
+        return make_error(ErrorCode::kCorrupt, "{}: the file is empty; {}", path.string(),
+                          kExpected);
     }
-    if (magic == "GGUF") {
+    if (text.starts_with("GGUF")) {
         return open_gguf(path);
+    }
+    if (text.starts_with("version https://git-lfs")) {
+        return make_error(ErrorCode::kCorrupt,
+                          "{}: this is a Git LFS pointer, not the weights; run `git lfs pull`",
+                          path.string());
     }
     if (path.extension() == ".safetensors") {
         return open_safetensors_file(path);

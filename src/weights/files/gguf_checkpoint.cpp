@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "weights/files/gguf_header.h"
 #include "weights/files/mapped_checkpoint.h"
+#include "weights/files/tensor_layout.h"
 
 namespace nereus {
 namespace {
@@ -111,6 +112,7 @@ Result<std::unique_ptr<Checkpoint>> open_gguf(const std::filesystem::path& path)
     const int64_t n_parts = content.metadata->integer("split.count").value_or(1);
     if (n_parts <= 1) {
         add_file(parts, std::move(file), std::move(content));
+        NEREUS_TRY(refuse_duplicates(parts.tensors));
         return make_checkpoint(std::move(parts));
     }
     const auto name = parse_part_name(path.filename().string());
@@ -121,6 +123,7 @@ Result<std::unique_ptr<Checkpoint>> open_gguf(const std::filesystem::path& path)
                           path.string(), n_parts, n_parts, kMaxParts);
     }
     NEREUS_TRY(open_parts(path, *name, parts));
+    NEREUS_TRY(refuse_duplicates(parts.tensors));
     return make_checkpoint(std::move(parts));
 }
 

@@ -9,6 +9,7 @@
 #include "weights/files/mapped_checkpoint.h"
 #include "weights/files/safetensors_header.h"
 #include "weights/files/shard_index.h"
+#include "weights/files/tensor_layout.h"
 
 namespace nereus {
 namespace {
@@ -65,7 +66,7 @@ Status read_shards(const std::filesystem::path& folder, const ShardIndex& index,
         parts.tensors.insert(parts.tensors.end(), std::make_move_iterator(tensors.begin()),
                              std::make_move_iterator(tensors.end()));
     }
-    return {};
+    return refuse_duplicates(parts.tensors);
 }
 
 }  // namespace

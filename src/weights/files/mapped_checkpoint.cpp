@@ -2,30 +2,19 @@
 
 #include <unordered_map>
 
+#include "base/check.h"
 #include "base/json.h"
-#include "weights/files/printable.h"
 
 namespace nereus {
 namespace {
 
 class MappedCheckpoint final : public Checkpoint {
   public:
-    explicit MappedCheckpoint(CheckpointParts parts) : parts_(std::move(parts)) {}
-
-    /// errors: corrupt
-    Status index_names() {
+    explicit MappedCheckpoint(CheckpointParts parts) : parts_(std::move(parts)) {
         by_name_.reserve(parts_.tensors.size());
         for (const StoredTensor& tensor : parts_.tensors) {
-            const auto [place, is_new] = by_name_.emplace(tensor.name, &tensor);
-            if (!is_new) {
-                const StoredTensor& first = *place->second;
-                return make_error(ErrorCode::kCorrupt,
-                                  "{}: tensor {} at byte {} is there twice; first in {} at byte {}",
-                                  tensor.file, printable(tensor.name), tensor.offset, first.file,
-                                  first.offset);
-            }
+            NEREUS_CHECK(by_name_.emplace(tensor.name, &tensor).second);
         }
-        return {};
     }
 
     CheckpointKind kind() const override { return parts_.kind; }
@@ -59,10 +48,8 @@ class MappedCheckpoint final : public Checkpoint {
 
 }  // namespace
 
-Result<std::unique_ptr<Checkpoint>> make_checkpoint(CheckpointParts parts) {
-    auto checkpoint = std::make_unique<MappedCheckpoint>(std::move(parts));
-    NEREUS_TRY(checkpoint->index_names());
-    return std::unique_ptr<Checkpoint>(std::move(checkpoint));
+std::unique_ptr<Checkpoint> make_checkpoint(CheckpointParts parts) {
+    return std::make_unique<MappedCheckpoint>(std::move(parts));
 }
 
 }  // namespace nereus

@@ -22,7 +22,7 @@ struct CheckpointParts {
     std::unique_ptr<GgufMetadata> gguf;       ///< null for a folder
 };
 
-/// errors: corrupt when two tensors share a name
-Result<std::unique_ptr<Checkpoint>> make_checkpoint(CheckpointParts parts);
+/// No two tensors share a name (tensor_layout.h refuses that).
+std::unique_ptr<Checkpoint> make_checkpoint(CheckpointParts parts);
 
 }  // namespace nereus

@@ -1,6 +1,7 @@
 #include "weights/files/tensor_layout.h"
 
 #include <algorithm>
+#include <unordered_map>
 
 #include "base/units.h"
 #include "weights/files/printable.h"
@@ -66,6 +67,21 @@ Status sort_and_check_layout(std::vector<StoredTensor>& tensors, uint64_t begin,
                           "{}: the last tensor ends at byte {}, the file at byte {}; expected no "
                           "bytes after the tensors",
                           tensors.back().file, position, end);
+    }
+    return {};
+}
+
+Status refuse_duplicates(std::span<const StoredTensor> tensors) {
+    std::unordered_map<std::string_view, const StoredTensor*> seen;
+    seen.reserve(tensors.size());
+    for (const StoredTensor& tensor : tensors) {
+        const auto [place, is_new] = seen.emplace(tensor.name, &tensor);
+        if (!is_new) {
+            return make_error(ErrorCode::kCorrupt,
+                              "{}: tensor {} at byte {} is there twice; first in {} at byte {}",
+                              tensor.file, printable(tensor.name), tensor.offset,
+                              place->second->file, place->second->offset);
+        }
     }
     return {};
 }

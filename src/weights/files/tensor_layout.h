@@ -31,4 +31,7 @@ enum class Gaps { kAllowed, kRefused };
 Status sort_and_check_layout(std::vector<StoredTensor>& tensors, uint64_t begin, uint64_t end,
                              Gaps gaps);
 
+/// errors: corrupt when two tensors, of one file or several, share a name
+Status refuse_duplicates(std::span<const StoredTensor> tensors);
+
 }  // namespace nereus
