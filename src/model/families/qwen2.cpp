@@ -10,6 +10,7 @@ Status read_qwen2(const ConfigSource& source, ModelConfig& config) {
     if (NEREUS_TRY(source.boolean_or("use_sliding_window", false))) {
         return source.unsupported("use_sliding_window", "true", "false");
     }
+    config.attention_bias = true;  // on q, k and v, in every Qwen2; config.json does not say so
     return read_grouped_dense(source, config);
 }
 

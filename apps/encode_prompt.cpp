@@ -1,0 +1,120 @@
+// A prompt of trusted and untrusted pieces to ids. Control tokens count only where every byte of
+// them was written by the format; everything else is encoded as one text, because merges and
+// pre-splits cross the pieces' borders.
+
+#include <algorithm>
+#include <array>
+
+#include "apps/open.h"
+
+namespace nereus {
+namespace {
+
+/// The texts of all control tokens, by first byte, longest first.
+class ControlTable {
+  public:
+    explicit ControlTable(const Tokenizer& tokenizer) {
+        for (int32_t id = 0; id < tokenizer.n_tokens(); ++id) {
+            const std::string_view bytes = tokenizer.token_bytes(id);
+            if (tokenizer.is_control(id) && !bytes.empty()) {
+                by_first_byte_[static_cast<unsigned char>(bytes[0])].push_back({bytes, id});
+            }
+        }
+        for (auto& entries : by_first_byte_) {
+            std::stable_sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
+                return a.text.size() > b.text.size();
+            });
+        }
+    }
+
+    struct Entry {
+        std::string_view text;
+        int32_t id;
+    };
+
+    /// The longest control token that `text` begins with.
+    const Entry* match(std::string_view text) const {
+        for (const Entry& entry : by_first_byte_[static_cast<unsigned char>(text[0])]) {
+            if (text.starts_with(entry.text)) {
+                return &entry;
+            }
+        }
+        return nullptr;
+    }
+
+  private:
+    std::array<std::vector<Entry>, 256> by_first_byte_;
+};
+
+/// For every byte of the prompt: may it belong to a control token?
+std::vector<bool> trusted_bytes(const Prompt& prompt) {
+    std::vector<bool> trusted;
+    for (const PromptPiece& piece : prompt.pieces) {
+        trusted.insert(trusted.end(), piece.text.size(), piece.trusted);
+    }
+    return trusted;
+}
+
+bool all_trusted(const std::vector<bool>& trusted, size_t begin, size_t n) {
+    const auto first = trusted.begin() + static_cast<std::ptrdiff_t>(begin);
+    return std::find(first, first + static_cast<std::ptrdiff_t>(n), false) ==
+           first + static_cast<std::ptrdiff_t>(n);
+}
+
+/// Some text of a message spells (part of) a control token.
+bool has_forged_control(std::string_view text, const std::vector<bool>& trusted,
+                        const ControlTable& table) {
+    for (size_t i = 0; i < text.size(); ++i) {
+        const ControlTable::Entry* entry = table.match(text.substr(i));
+        if (entry != nullptr && !all_trusted(trusted, i, entry->text.size())) {
+            return true;
+        }
+    }
+    return false;
+}
+
+std::vector<int32_t> encode_guarded(const Tokenizer& tokenizer, std::string_view text,
+                                    const std::vector<bool>& trusted, const ControlTable& table) {
+    std::vector<int32_t> ids;
+    size_t plain_begin = 0;
+    const auto flush = [&](size_t end) {
+        if (end > plain_begin) {
+            const auto plain = tokenizer.encode(text.substr(plain_begin, end - plain_begin),
+                                                ControlTokens::kAsText);
+            ids.insert(ids.end(), plain.begin(), plain.end());
+        }
+    };
+    size_t i = 0;
+    while (i < text.size()) {
+        const ControlTable::Entry* entry = trusted[i] ? table.match(text.substr(i)) : nullptr;
+        if (entry == nullptr || !all_trusted(trusted, i, entry->text.size())) {
+            ++i;
+            continue;
+        }
+        flush(i);
+        ids.push_back(entry->id);
+        i += entry->text.size();
+        plain_begin = i;
+    }
+    flush(text.size());
+    return ids;
+}
+
+}  // namespace
+
+std::vector<int32_t> encode_prompt(const OpenedText& opened, const Prompt& prompt) {
+    const Tokenizer& tokenizer = *opened.tokenizer;
+    const std::string text = prompt.text();
+    const std::vector<bool> trusted = trusted_bytes(prompt);
+    const ControlTable table(tokenizer);
+    // Without a forged token the prompt is one text to the reference, and to us.
+    std::vector<int32_t> ids = has_forged_control(text, trusted, table)
+                                   ? encode_guarded(tokenizer, text, trusted, table)
+                                   : tokenizer.encode(text, ControlTokens::kParse);
+    if (opened.prompt_needs_bos && opened.bos_id && (ids.empty() || ids[0] != *opened.bos_id)) {
+        ids.insert(ids.begin(), *opened.bos_id);
+    }
+    return ids;
+}
+
+}  // namespace nereus

@@ -1,0 +1,301 @@
+// eval: numbers for comparison with other programs: logits of given ids, the greedy continuation,
+// perplexity of a text.
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cmath>
+#include <memory>
+
+#include "apps/input.h"
+#include "apps/open.h"
+#include "apps/row_file.h"
+
+namespace nereus {
+namespace {
+
+/// Rows of a prefill chunk when --chunk is not given: 512 logit rows of V3 are 265 MB.
+constexpr int64_t kDefaultChunk = 512;
+
+struct LogitsFlags {
+    std::string model, tokens, out;
+    int64_t chunk = kDefaultChunk;
+};
+
+struct GreedyFlags {
+    std::string model, tokens;
+    int64_t n_new = 32;
+};
+
+struct PerplexityFlags {
+    std::string model, text;
+    int64_t context = 512;
+    int64_t windows = 0;  ///< 0: all
+    bool json = false;
+};
+
+Status check_context(const ModelConfig& config, int64_t n_tokens) {
+    if (n_tokens > config.max_position_embeddings) {
+        return make_error(
+            ErrorCode::kOutOfMemory,
+            "{} tokens asked for; the model's context (max_position_embeddings) is {}", n_tokens,
+            config.max_position_embeddings);
+    }
+    return {};
+}
+
+Result<std::vector<int32_t>> read_prompt(const std::string& path, const ModelConfig& config) {
+    const Json json = NEREUS_TRY(read_json_array(path, "token ids"));
+    std::vector<int32_t> ids = NEREUS_TRY(token_ids(json, config.vocab_size, path));
+    if (ids.empty()) {
+        return make_error(ErrorCode::kInvalidArgument, "{}: expected at least one token id", path);
+    }
+    return ids;
+}
+
+/// A model and one sequence of its cache: ids in, logits out.
+class Sequence {
+  public:
+    static Result<Sequence> create(Model& model, int64_t n_tokens) {
+        NEREUS_TRY(check_context(model.config(), n_tokens));
+        auto cache = NEREUS_TRY(KvCache::create(model.kv_spec(n_tokens)));
+        const int32_t slot = NEREUS_TRY(cache->add_sequence());
+        return Sequence(model, std::move(cache), slot);
+    }
+
+    /// Logits of the last n_logits of these tokens. Valid until the next call.
+    Result<ConstRows> feed(std::span<const int32_t> tokens, size_t n_logits) {
+        Batch batch;
+        for (size_t i = 0; i < tokens.size(); ++i) {
+            batch.tokens.push_back(tokens[i]);
+            batch.positions.push_back(n_fed_++);
+            batch.slots.push_back(slot_);
+            if (i + n_logits >= tokens.size()) {
+                batch.logit_rows.push_back(static_cast<int32_t>(i));
+            }
+        }
+        return model_->forward(batch, *cache_);
+    }
+
+    void reset() {
+        cache_->truncate(slot_, 0);
+        n_fed_ = 0;
+    }
+
+  private:
+    Sequence(Model& model, std::unique_ptr<KvCache> cache, int32_t slot)
+        : model_(&model), cache_(std::move(cache)), slot_(slot) {}
+
+    Model* model_;
+    std::unique_ptr<KvCache> cache_;
+    int32_t slot_;
+    int32_t n_fed_ = 0;
+};
+
+Result<ExitCode> eval_logits(const LogitsFlags& flags, const CommonOptions& common) {
+    const OpenedModel opened = NEREUS_TRY(open_model(flags.model, open_options(common)));
+    const auto ids = NEREUS_TRY(read_prompt(flags.tokens, opened.model->config()));
+    Sequence sequence =
+        NEREUS_TRY(Sequence::create(*opened.model, static_cast<int64_t>(ids.size())));
+    RowFile file = NEREUS_TRY(RowFile::create(flags.out));
+    const auto chunk = static_cast<size_t>(flags.chunk);
+    for (size_t begin = 0; begin < ids.size(); begin += chunk) {
+        const size_t n = std::min(chunk, ids.size() - begin);
+        const ConstRows logits = NEREUS_TRY(sequence.feed(std::span(ids).subspan(begin, n), n));
+        if (Status written = file.append(logits); !written.ok()) {
+            print_error(written.error());
+            return kExitFailure;
+        }
+    }
+    if (Status finished = file.finish(); !finished.ok()) {
+        print_error(finished.error());
+        return kExitFailure;
+    }
+    return kExitOk;
+}
+
+int32_t argmax(const float* logits, int64_t n) {
+    return static_cast<int32_t>(std::max_element(logits, logits + n) - logits);
+}
+
+Result<ExitCode> eval_greedy(const GreedyFlags& flags, const CommonOptions& common) {
+    const OpenedModel opened = NEREUS_TRY(open_model(flags.model, open_options(common)));
+    const auto ids = NEREUS_TRY(read_prompt(flags.tokens, opened.model->config()));
+    const auto n_prompt = static_cast<int64_t>(ids.size());
+    Sequence sequence = NEREUS_TRY(Sequence::create(*opened.model, n_prompt + flags.n_new));
+    std::vector<int32_t> reply;
+    ConstRows logits = NEREUS_TRY(sequence.feed(ids, 1));
+    while (static_cast<int64_t>(reply.size()) < flags.n_new) {
+        reply.push_back(argmax(logits.row(0), logits.n_cols));
+        if (static_cast<int64_t>(reply.size()) < flags.n_new) {
+            logits = NEREUS_TRY(sequence.feed(std::span(reply).last(1), 1));
+        }
+    }
+    NEREUS_TRY(write_result(dump_json(Json(reply)) + "\n"));
+    return kExitOk;
+}
+
+/// -ln p(target), in double: the sum over 100,000 columns is what perplexity compares.
+double negative_log_probability(const float* logits, int64_t n, int32_t target) {
+    const double top = *std::max_element(logits, logits + n);
+    double sum = 0;
+    for (int64_t i = 0; i < n; ++i) {
+        sum += std::exp(static_cast<double>(logits[i]) - top);
+    }
+    return top + std::log(sum) - static_cast<double>(logits[target]);
+}
+
+struct Perplexity {
+    double nll_sum = 0;
+    int64_t n_tokens = 0;
+    int64_t n_windows = 0;
+};
+
+/// One window as llama-perplexity scores it: tokens context/2 .. context-2 predict their successor,
+/// so that every scored token has half a window before it.
+Status score_window(Sequence& sequence, std::vector<int32_t> window, std::optional<int32_t> bos,
+                    Perplexity& sum) {
+    const size_t first = window.size() / 2;
+    const size_t n_scored = window.size() - 1 - first;
+    window[0] = bos.value_or(window[0]);
+    sequence.reset();
+    // The last token predicts nothing that is scored.
+    const ConstRows logits =
+        NEREUS_TRY(sequence.feed(std::span(window).first(window.size() - 1), n_scored));
+    for (size_t i = 0; i < n_scored; ++i) {
+        sum.nll_sum += negative_log_probability(logits.row(static_cast<int64_t>(i)), logits.n_cols,
+                                                window[first + i + 1]);
+    }
+    sum.n_tokens += static_cast<int64_t>(n_scored);
+    sum.n_windows += 1;
+    return {};
+}
+
+/// The whole text as ids: BOS in front where the model wants one; one newline at the end of the
+/// file does not count (llama.cpp drops it from a prompt file).
+std::vector<int32_t> text_ids(const OpenedText& text, std::string_view raw) {
+    if (raw.ends_with('\n')) {
+        raw.remove_suffix(1);
+    }
+    std::vector<int32_t> ids = text.tokenizer->encode(raw, ControlTokens::kAsText);
+    if (text.text_needs_bos && text.bos_id) {
+        ids.insert(ids.begin(), *text.bos_id);
+    }
+    return ids;
+}
+
+std::string perplexity_text(const Perplexity& sum, int64_t context, bool json) {
+    const double nll = sum.nll_sum / static_cast<double>(sum.n_tokens);
+    if (!json) {
+        return fmt::format("ppl {:.4f}  nll {:.6f}  tokens {}  windows {}\n", std::exp(nll), nll,
+                           sum.n_tokens, sum.n_windows);
+    }
+    Json out;
+    out["ppl"] = std::exp(nll);
+    out["nll"] = nll;
+    out["tokens"] = sum.n_tokens;
+    out["windows"] = sum.n_windows;
+    out["context"] = context;
+    return dump_json(out) + "\n";
+}
+
+Result<ExitCode> eval_perplexity(const PerplexityFlags& flags, const CommonOptions& common) {
+    const OpenedModel opened = NEREUS_TRY(open_model(flags.model, open_options(common)));
+    NEREUS_TRY(need_tokenizer(opened.text));
+    const std::string raw = NEREUS_TRY(read_input(flags.text));
+    const std::vector<int32_t> ids = text_ids(opened.text, raw);
+    const auto n_ids = static_cast<int64_t>(ids.size());
+    if (n_ids < flags.context) {
+        return make_error(ErrorCode::kInvalidArgument,
+                          "{}: the text has {} tokens, one window needs {} (see --context)",
+                          flags.text, n_ids, flags.context);
+    }
+    Sequence sequence = NEREUS_TRY(Sequence::create(*opened.model, flags.context));
+    const int64_t n_windows =
+        flags.windows > 0 ? std::min(flags.windows, n_ids / flags.context) : n_ids / flags.context;
+    std::optional<int32_t> bos;
+    if (opened.text.text_needs_bos) {
+        bos = opened.text.bos_id;
+    }
+    Perplexity sum;
+    for (int64_t i = 0; i < n_windows; ++i) {
+        const auto begin = ids.begin() + i * flags.context;
+        NEREUS_TRY(score_window(sequence, {begin, begin + flags.context}, bos, sum));
+    }
+    NEREUS_TRY(write_result(perplexity_text(sum, flags.context, flags.json)));
+    return kExitOk;
+}
+
+constexpr int64_t kCountMax = 1 << 24;
+
+void add_model_and_tokens(CLI::App& app, std::string& model, std::string& tokens) {
+    app.add_option("MODEL", model, "model folder or GGUF")->required();
+    app.add_option("--tokens", tokens, "JSON array of ids; - for stdin")
+        ->required()
+        ->type_name("FILE");
+}
+
+CommandBody setup_logits(CLI::App& app, const CommonOptions& common) {
+    auto flags = std::make_shared<LogitsFlags>();
+    add_model_and_tokens(app, flags->model, flags->tokens);
+    app.add_option("--out", flags->out, "raw little-endian float32 [n_tokens, vocab_size]")
+        ->required()
+        ->type_name("FILE");
+    app.add_option("--chunk", flags->chunk, "tokens in one forward pass; 1: token by token")
+        ->check(CLI::Range(int64_t{1}, kCountMax))
+        ->type_name("N");
+    return [flags, &common] { return eval_logits(*flags, common); };
+}
+
+CommandBody setup_greedy(CLI::App& app, const CommonOptions& common) {
+    auto flags = std::make_shared<GreedyFlags>();
+    add_model_and_tokens(app, flags->model, flags->tokens);
+    app.add_option("-n", flags->n_new, "ids to append, not stopping at EOS (default 32)")
+        ->check(CLI::Range(int64_t{1}, kCountMax))
+        ->type_name("N");
+    return [flags, &common] { return eval_greedy(*flags, common); };
+}
+
+CommandBody setup_perplexity(CLI::App& app, const CommonOptions& common) {
+    auto flags = std::make_shared<PerplexityFlags>();
+    app.add_option("MODEL", flags->model, "model folder or GGUF")->required();
+    app.add_option("TEXT", flags->text, "text file; - for stdin")->required();
+    app.add_option("--context", flags->context, "tokens a window (default 512)")
+        ->check(CLI::Range(int64_t{4}, kCountMax))
+        ->type_name("N");
+    app.add_option("--windows", flags->windows, "score the first N windows (default: all)")
+        ->check(CLI::Range(int64_t{1}, kCountMax))
+        ->type_name("N");
+    app.add_flag("--json", flags->json, "one JSON object: ppl, nll (mean a token), tokens");
+    return [flags, &common] { return eval_perplexity(*flags, common); };
+}
+
+struct EvalRow {
+    const char* name;
+    const char* help;
+    CommandBody (*setup)(CLI::App& app, const CommonOptions& common);
+};
+constexpr EvalRow kEvals[] = {
+    {"logits", "logits of every position to a file", setup_logits},
+    {"greedy", "the most likely continuation, as JSON ids", setup_greedy},
+    {"ppl", "perplexity of a text, windowed as llama-perplexity does", setup_perplexity},
+};
+
+CommandBody setup(CLI::App& app, const CommonOptions& common) {
+    app.require_subcommand(1, 1);
+    std::vector<std::pair<CLI::App*, CommandBody>> bodies;
+    for (const EvalRow& row : kEvals) {
+        CLI::App* child = app.add_subcommand(row.name, row.help);
+        bodies.emplace_back(child, row.setup(*child, common));
+    }
+    return [bodies]() -> Result<ExitCode> {
+        const auto chosen = std::find_if(bodies.begin(), bodies.end(),
+                                         [](const auto& body) { return body.first->parsed(); });
+        return chosen->second();
+    };
+}
+
+}  // namespace
+
+const Command kEvalCommand = {"eval", "logits, greedy ids, perplexity", setup};
+
+}  // namespace nereus
