@@ -115,6 +115,29 @@ Result<std::string> to_nfc(std::string_view text) {
     return out;
 }
 
+char32_t to_upper(char32_t code_point) {
+    return static_cast<char32_t>(utf8proc_toupper(static_cast<utf8proc_int32_t>(code_point)));
+}
+
+char32_t to_lower(char32_t code_point) {
+    return static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(code_point)));
+}
+
+bool is_white_space(char32_t code_point) {
+    return (code_point >= 0x09 && code_point <= 0x0d) || code_point == 0x20 ||
+           code_point == 0x85 || code_point == 0xa0 || code_point == 0x1680 ||
+           (code_point >= 0x2000 && code_point <= 0x200a) || code_point == 0x2028 ||
+           code_point == 0x2029 || code_point == 0x202f || code_point == 0x205f ||
+           code_point == 0x3000;
+}
+
+bool is_word_character(char32_t code_point) {
+    const utf8proc_category_t category =
+        utf8proc_category(static_cast<utf8proc_int32_t>(code_point));
+    return (category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_NL) ||
+           category == UTF8PROC_CATEGORY_PC || code_point == 0x200c || code_point == 0x200d;
+}
+
 int column_width(char32_t code_point) {
     return utf8proc_charwidth(static_cast<utf8proc_int32_t>(code_point));
 }

@@ -33,6 +33,17 @@ size_t incomplete_utf8_suffix(std::string_view text);
 /// Unicode normalisation form C of valid UTF-8. errors: invalid_argument for invalid UTF-8
 Result<std::string> to_nfc(std::string_view text);
 
+/// Simple case mapping: one code point to one, so "ß" stays.
+char32_t to_upper(char32_t code_point);
+char32_t to_lower(char32_t code_point);
+
+/// The Unicode property White_Space.
+bool is_white_space(char32_t code_point);
+
+/// What \w means in Unicode regexes: letters, marks, decimal digits, letter numbers, connecting
+/// punctuation, the two zero-width joiners.
+bool is_word_character(char32_t code_point);
+
 /// Terminal columns of one code point: 0 (combining, control), 1 or 2 (East Asian wide).
 int column_width(char32_t code_point);
 

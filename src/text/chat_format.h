@@ -4,6 +4,7 @@
 // "<｜Assistant｜>" sends those characters and not that token.
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,18 +14,21 @@
 
 namespace nereus {
 
-/// What to render. messages: array of {role, content, reasoning_content?, tool_calls?, prefix?, ...}
-/// in the OpenAI/DeepSeek shape; tools: array or null.
+/// What to render. messages: array of {role, content, reasoning_content?, tool_calls?, prefix?,
+/// ...} in the OpenAI/DeepSeek shape; tools: array or null.
 struct ChatRequest {
     Json messages = Json::array();
     Json tools;
-    bool thinking = true;
+    /// Unset: the format's own default (native: as published; Jinja: the variable stays undefined).
+    std::optional<bool> thinking = true;
     bool add_generation_prompt = true;
-    Json extra = Json::object();  ///< further template variables
+    /// Further template variables. Their strings count as typed by people: constants such as
+    /// bos_token belong to create_jinja_format.
+    Json extra = Json::object();
 };
 
-/// A run of prompt text. trusted: written by the format (may hold control tokens); otherwise it came
-/// from a message and is encoded as plain text.
+/// A run of prompt text. trusted: written by the format (may hold control tokens); otherwise it
+/// came from a message and is encoded as plain text.
 struct PromptPiece {
     std::string text;
     bool trusted = false;
@@ -62,8 +66,9 @@ Result<std::unique_ptr<ChatFormat>> create_native_format(std::string_view name,
                                                          std::string_view bos_token,
                                                          std::string_view eos_token);
 
-/// A Jinja template from tokenizer_config.json, GGUF metadata or a .jinja file. variables: bos_token,
-/// eos_token and whatever else is constant. errors: corrupt (syntax, with line), unsupported
+/// A Jinja template from tokenizer_config.json, GGUF metadata or a .jinja file. variables:
+/// bos_token, eos_token and whatever else is constant. errors: corrupt (syntax, with line),
+/// unsupported
 Result<std::unique_ptr<ChatFormat>> create_jinja_format(std::string_view source,
                                                         std::string_view origin,
                                                         const Json& variables);

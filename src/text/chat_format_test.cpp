@@ -1,0 +1,69 @@
+#include "text/chat_format.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <sstream>
+
+namespace nereus {
+namespace {
+
+std::string read_text(const std::string& path) {
+    std::ifstream file(std::string(NEREUS_SOURCE_DIR "/") + path, std::ios::binary);
+    EXPECT_TRUE(file.good()) << path;
+    std::stringstream text;
+    text << file.rdbuf();
+    return text.str();
+}
+
+/// One line of rendered.jsonl as a request and the constants of its template.
+struct RenderedCase {
+    std::string template_name;
+    std::string name;
+    ChatRequest request;
+    Json variables;
+    std::string rendered;
+};
+
+std::vector<RenderedCase> rendered_cases() {
+    std::vector<RenderedCase> cases;
+    std::stringstream lines(read_text("tests/data/templates/rendered.jsonl"));
+    for (std::string line; std::getline(lines, line);) {
+        const Json json = parse_json(line, "rendered.jsonl").value();
+        const Json& arguments = json["arguments"];
+        RenderedCase one;
+        one.template_name = json["template"];
+        one.name = json["case"];
+        one.rendered = json["rendered"];
+        one.variables = {{"bos_token", arguments["bos_token"]},
+                         {"eos_token", arguments["eos_token"]}};
+        one.request.messages = arguments["messages"];
+        one.request.add_generation_prompt = arguments["add_generation_prompt"];
+        one.request.thinking.reset();
+        if (arguments.contains("thinking")) {
+            one.request.thinking = arguments["thinking"].get<bool>();
+        }
+        if (arguments.contains("tools")) {
+            one.request.tools = arguments["tools"];
+        }
+        cases.push_back(std::move(one));
+    }
+    return cases;
+}
+
+TEST(ChatFormat, jinja_renders_all_seventy_published_prompts_byte_for_byte) {
+    int n_cases = 0;
+    for (const RenderedCase& one : rendered_cases()) {
+        const std::string path = "tests/data/templates/" + one.template_name + ".jinja";
+        const auto format = create_jinja_format(read_text(path), path, one.variables);
+        ASSERT_TRUE(format.ok()) << format.error().message;
+        const auto prompt = (*format)->render(one.request);
+        ASSERT_TRUE(prompt.ok()) << one.name << ": " << prompt.error().message;
+        EXPECT_EQ(prompt->text(), one.rendered) << one.template_name << ", " << one.name;
+        ++n_cases;
+    }
+    EXPECT_EQ(n_cases, 70);
+}
+
+}  // namespace
+}  // namespace nereus

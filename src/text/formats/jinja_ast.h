@@ -1,0 +1,116 @@
+#pragma once
+// The syntax tree of a template: plain data, built by jinja_parser, walked by jinja_eval. Chains
+// ("a + b - c", "x.y[0] | trim") are flat lists, so depth grows only with real nesting.
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "text/formats/jinja_value.h"
+
+namespace nereus::jinja {
+
+struct Expression;
+using ExpressionPtr = std::unique_ptr<Expression>;
+
+struct NamedArgument {
+    std::string name;
+    ExpressionPtr value;
+};
+
+struct ArgumentList {
+    std::vector<ExpressionPtr> positional;
+    std::vector<NamedArgument> named;
+};
+
+enum class PostfixKind { kAttribute, kItem, kSlice, kCall, kMethod, kFilter, kTest };
+
+/// One step of a chain behind a value: .name  [index]  [a:b:c]  (args)  .name(args)  | name(args)
+/// is [not] name(args)
+struct Postfix {
+    PostfixKind kind = PostfixKind::kAttribute;
+    int line = 0;
+    std::string name;
+    bool negated = false;
+    ArgumentList arguments;
+    ExpressionPtr index;              ///< kItem
+    ExpressionPtr start, stop, step;  ///< kSlice; null where absent
+};
+
+enum class ExpressionKind {
+    kConstant,     ///< constant
+    kName,         ///< name
+    kList,         ///< children
+    kTuple,        ///< children
+    kDict,         ///< children: key, value, key, value, ...
+    kPostfix,      ///< children[0], then every postfix
+    kArithmetic,   ///< children[0] operators[0] children[1] operators[1] ...: left to right
+    kComparison,   ///< the same, as Python chains comparisons
+    kAnd,          ///< children
+    kOr,           ///< children
+    kNot,          ///< children[0]
+    kNegate,       ///< children[0]
+    kPlus,         ///< children[0]
+    kConditional,  ///< children: value, condition, and the value otherwise where there is one
+};
+
+struct Expression {
+    ExpressionKind kind = ExpressionKind::kConstant;
+    int line = 0;
+    Value constant;
+    std::string name;
+    std::vector<ExpressionPtr> children;
+    std::vector<std::string> operators;
+    std::vector<Postfix> postfixes;
+};
+
+struct Statement;
+using Block = std::vector<Statement>;
+
+/// name, or name.field for a namespace.
+struct Target {
+    std::string name;
+    std::string field;
+};
+
+struct Branch {
+    ExpressionPtr condition;  ///< null: else
+    Block body;
+};
+
+struct Parameter {
+    std::string name;
+    ExpressionPtr fallback;  ///< null: undefined when not given
+};
+
+enum class StatementKind {
+    kText,      ///< text
+    kPrint,     ///< expression
+    kIf,        ///< branches
+    kFor,       ///< targets, expression (what to walk), condition, body, otherwise
+    kSet,       ///< targets, expression
+    kSetBlock,  ///< targets, postfixes (filters), body
+    kMacro,     ///< name, parameters, body
+    kScope,     ///< body (a generation tag)
+    kBreak,
+    kContinue,
+};
+
+struct Statement {
+    StatementKind kind = StatementKind::kText;
+    int line = 0;
+    Text text;
+    std::string name;
+    ExpressionPtr expression;
+    ExpressionPtr condition;
+    std::vector<Target> targets;
+    bool unpacks = false;  ///< several targets, or one with a comma
+    std::vector<Parameter> parameters;
+    std::vector<Postfix> postfixes;
+    std::vector<Branch> branches;
+    Block body;
+    Block otherwise;
+};
+
+}  // namespace nereus::jinja

@@ -1,0 +1,60 @@
+#pragma once
+// The bounds of the Jinja engine and the account that enforces them while a template runs. A
+// template comes from a model file, so it is as hostile as any download.
+
+#include <cstdint>
+
+#include "base/result.h"
+
+namespace nereus::jinja {
+
+inline constexpr size_t kSourceBytesMax = 256 << 10;
+inline constexpr int kParserDepthMax = 64;
+/// Expressions, blocks and macro calls open at once. The parser's 64 levels fit three times over;
+/// a level costs under 4 KiB of stack even with address sanitizer, so 256 need 1 MiB.
+inline constexpr int kEvaluatorDepthMax = 256;
+inline constexpr int64_t kStepsMax = 1'000'000;
+inline constexpr size_t kOutputBytesMax = 16 << 20;
+inline constexpr int64_t kListItemsMax = 100'000;
+/// Lists in lists, from the request (JSON allows 64) and from the template.
+inline constexpr int kValueDepthMax = 128;
+/// Text costs a step a started 256 bytes: a run cannot write more than 256 MB in all.
+inline constexpr size_t kBytesPerStep = 256;
+
+/// What one run may still do. Every node evaluated, list item built and 256 bytes written is a
+/// step.
+class Budget {
+  public:
+    /// errors: overloaded
+    Status spend(int64_t steps = 1) {
+        steps_left_ -= steps;
+        if (steps_left_ < 0) {
+            return make_error(ErrorCode::kOverloaded,
+                              "the template takes more than {} steps to render", kStepsMax);
+        }
+        return {};
+    }
+    /// For a text of `bytes` bytes that is about to be made. errors: overloaded
+    Status spend_text(size_t bytes) {
+        if (bytes > kOutputBytesMax) {
+            return make_error(ErrorCode::kOverloaded,
+                              "the template makes a text of {} bytes, at most {} are allowed",
+                              bytes, kOutputBytesMax);
+        }
+        return spend(static_cast<int64_t>(bytes / kBytesPerStep) + 1);
+    }
+    /// For a list of `items` items that is about to be made. errors: overloaded
+    Status spend_list(int64_t items) {
+        if (items > kListItemsMax) {
+            return make_error(ErrorCode::kOverloaded,
+                              "the template makes a list of {} items, at most {} are allowed",
+                              items, kListItemsMax);
+        }
+        return spend(items + 1);
+    }
+
+  private:
+    int64_t steps_left_ = kStepsMax;
+};
+
+}  // namespace nereus::jinja

@@ -1,0 +1,279 @@
+#include "text/formats/jinja_list_filters.h"
+
+#include <algorithm>
+#include <bit>
+
+#include "text/formats/jinja_access.h"
+#include "text/formats/jinja_operators.h"
+#include "text/formats/jinja_tests.h"
+#include "text/formats/jinja_text_functions.h"
+
+namespace nereus::jinja {
+namespace {
+
+/// attribute="a.b.0": item after item.
+Result<Value> follow_path(Value value, const Value& path, Budget& budget) {
+    if (path.text() == nullptr) {
+        return item_of(value, path, budget);
+    }
+    const auto parts = NEREUS_TRY(split_text(*path.text(), Text(".", true), -1, budget));
+    for (const Value& part : parts) {
+        const std::string& name = part.text()->bytes();
+        const bool is_index =
+            !name.empty() && name.size() < 10 &&
+            std::all_of(name.begin(), name.end(), [](char c) { return c >= '0' && c <= '9'; });
+        value =
+            NEREUS_TRY(item_of(value, is_index ? Value::integer(std::stoll(name)) : part, budget));
+    }
+    return value;
+}
+
+/// What an item is compared by: itself or its attribute, without case unless asked.
+Result<Value> key_of(const Value& item, const Value* attribute, bool case_sensitive,
+                     Budget& budget) {
+    NEREUS_TRY(budget.spend());
+    Value key = item;
+    if (attribute != nullptr && !attribute->is_none()) {
+        key = NEREUS_TRY(follow_path(item, *attribute, budget));
+    }
+    if (key.text() != nullptr && !case_sensitive) {
+        NEREUS_TRY(budget.spend_text(key.text()->size()));
+        return Value(change_letters(*key.text(), Letters::kLower));
+    }
+    return key;
+}
+
+struct Keyed {
+    Value key;
+    Value item;
+};
+
+/// Stable. Fails on the first pair that has no order.
+Status sort_keyed(std::vector<Keyed>& items, bool reverse, Budget& budget) {
+    int64_t weight = 0;
+    for (const Keyed& item : items) {
+        weight += item.key.extent().weight;
+        NEREUS_TRY(budget.spend(0));
+    }
+    // Every key takes part in about log2(n) comparisons of a merge sort.
+    NEREUS_TRY(budget.spend(std::min(weight, kStepsMax) *
+                            static_cast<int64_t>(std::bit_width(items.size()))));
+    std::optional<Error> error;
+    const auto before = [&](const Keyed& a, const Keyed& b) {
+        const Result<bool> smaller = reverse ? less(b.key, a.key) : less(a.key, b.key);
+        if (!smaller.ok() && !error) {
+            error = smaller.error();
+        }
+        return smaller.ok() && *smaller;
+    };
+    std::stable_sort(items.begin(), items.end(), before);
+    return error ? Status(*error) : Status();
+}
+
+Result<Value> keep_items(const std::vector<Keyed>& keyed) {
+    std::vector<Value> items;
+    items.reserve(keyed.size());
+    for (const Keyed& item : keyed) {
+        items.push_back(item.item);
+    }
+    return make_list(std::move(items));
+}
+
+Arguments drop_first(const Arguments& arguments, size_t n) {
+    Arguments rest = arguments;
+    n = std::min(n, rest.positional.size());
+    rest.positional.erase(rest.positional.begin(),
+                          rest.positional.begin() + static_cast<std::ptrdiff_t>(n));
+    return rest;
+}
+
+/// select, reject, selectattr and rejectattr: keep the items for which the test named at `at` (or
+/// truth, without one) gives `wanted`.
+Result<Value> keep_if(const Value& input, const Arguments& arguments, bool by_attribute,
+                      bool wanted, Budget& budget) {
+    const size_t at = by_attribute ? 1 : 0;
+    const Test* test = nullptr;
+    if (arguments.positional.size() > at) {
+        const Text name = NEREUS_TRY(arguments.text(at, "test", ""));
+        test = find_test(name.view());
+        if (test == nullptr) {
+            return make_error(ErrorCode::kUnsupported, "the test '{}' is not supported",
+                              name.bytes());
+        }
+    }
+    const Value path =
+        by_attribute ? NEREUS_TRY(arguments.required(0, "attribute")) : Value::none();
+    const Arguments test_arguments = drop_first(arguments, at + 1);
+    std::vector<Value> kept;
+    const auto items = NEREUS_TRY(iterate(input, budget));
+    for (const Value& item : items->items) {
+        NEREUS_TRY(budget.spend());
+        const Value value = by_attribute ? NEREUS_TRY(follow_path(item, path, budget)) : item;
+        const bool holds = test == nullptr ? value.truthy()
+                                           : NEREUS_TRY(test->holds(value, test_arguments, budget));
+        if (holds == wanted) {
+            kept.push_back(item);
+        }
+    }
+    return make_list(std::move(kept));
+}
+
+Result<Value> extreme(const Value& input, const Arguments& arguments, bool largest,
+                      Budget& budget) {
+    const bool case_sensitive = arguments.truthy(0, "case_sensitive", false);
+    const Value* attribute = arguments.find(1, "attribute");
+    const auto items = NEREUS_TRY(iterate(input, budget));
+    std::vector<Keyed> keyed;
+    for (const Value& item : items->items) {
+        keyed.push_back({NEREUS_TRY(key_of(item, attribute, case_sensitive, budget)), item});
+    }
+    NEREUS_TRY(sort_keyed(keyed, largest, budget));
+    return keyed.empty() ? Value::undefined("the extreme of nothing") : keyed.front().item;
+}
+
+}  // namespace
+
+Result<Value> filter_join(const Value& input, const Arguments& arguments, Budget& budget) {
+    const Text separator = NEREUS_TRY(arguments.text(0, "d", ""));
+    const Value* attribute = arguments.find(1, "attribute");
+    const auto items = NEREUS_TRY(iterate(input, budget));
+    std::vector<Text> parts;
+    for (const Value& item : items->items) {
+        const Value part = attribute != nullptr && !attribute->is_none()
+                               ? NEREUS_TRY(follow_path(item, *attribute, budget))
+                               : item;
+        parts.push_back(NEREUS_TRY(to_text(part, budget)));
+    }
+    return Value(NEREUS_TRY(join_texts(parts, separator, budget)));
+}
+
+Result<Value> filter_list(const Value& input, const Arguments&, Budget& budget) {
+    return make_list(NEREUS_TRY(iterate(input, budget))->items);
+}
+
+Result<Value> filter_first(const Value& input, const Arguments&, Budget& budget) {
+    const auto items = NEREUS_TRY(iterate(input, budget));
+    return items->items.empty() ? Value::undefined("the first of nothing") : items->items.front();
+}
+
+Result<Value> filter_last(const Value& input, const Arguments&, Budget& budget) {
+    const auto items = NEREUS_TRY(iterate(input, budget));
+    return items->items.empty() ? Value::undefined("the last of nothing") : items->items.back();
+}
+
+Result<Value> filter_reverse(const Value& input, const Arguments&, Budget& budget) {
+    if (input.text() != nullptr) {
+        return slice_of(input, Value::none(), Value::none(), Value::integer(-1), budget);
+    }
+    std::vector<Value> items = NEREUS_TRY(iterate(input, budget))->items;
+    std::reverse(items.begin(), items.end());
+    return make_list(std::move(items));
+}
+
+Result<Value> filter_map(const Value& input, const Arguments& arguments, Budget& budget) {
+    const Value* attribute = arguments.find(SIZE_MAX, "attribute");
+    const Value* fallback = arguments.find(SIZE_MAX, "default");
+    const Filter* filter = nullptr;
+    if (attribute == nullptr) {
+        NEREUS_TRY(arguments.required(0, "filter"));
+        const Text name = NEREUS_TRY(arguments.text(0, "filter", ""));
+        filter = find_filter(name.view());
+        if (filter == nullptr || filter->apply == filter_map) {
+            return make_error(ErrorCode::kUnsupported, "the filter '{}' inside map", name.bytes());
+        }
+    }
+    const Arguments rest = drop_first(arguments, 1);
+    std::vector<Value> mapped;
+    const auto items = NEREUS_TRY(iterate(input, budget));
+    for (const Value& item : items->items) {
+        NEREUS_TRY(budget.spend());
+        Value value = filter != nullptr ? NEREUS_TRY(filter->apply(item, rest, budget))
+                                        : NEREUS_TRY(follow_path(item, *attribute, budget));
+        mapped.push_back(value.is_undefined() && fallback != nullptr ? *fallback
+                                                                     : std::move(value));
+    }
+    return make_list(std::move(mapped));
+}
+
+Result<Value> filter_select(const Value& input, const Arguments& arguments, Budget& budget) {
+    return keep_if(input, arguments, false, true, budget);
+}
+Result<Value> filter_reject(const Value& input, const Arguments& arguments, Budget& budget) {
+    return keep_if(input, arguments, false, false, budget);
+}
+Result<Value> filter_selectattr(const Value& input, const Arguments& arguments, Budget& budget) {
+    return keep_if(input, arguments, true, true, budget);
+}
+Result<Value> filter_rejectattr(const Value& input, const Arguments& arguments, Budget& budget) {
+    return keep_if(input, arguments, true, false, budget);
+}
+
+Result<Value> filter_sort(const Value& input, const Arguments& arguments, Budget& budget) {
+    const bool reverse = arguments.truthy(0, "reverse", false);
+    const bool case_sensitive = arguments.truthy(1, "case_sensitive", false);
+    const Value* attribute = arguments.find(2, "attribute");
+    const auto items = NEREUS_TRY(iterate(input, budget));
+    std::vector<Keyed> keyed;
+    for (const Value& item : items->items) {
+        keyed.push_back({NEREUS_TRY(key_of(item, attribute, case_sensitive, budget)), item});
+    }
+    NEREUS_TRY(sort_keyed(keyed, reverse, budget));
+    return keep_items(keyed);
+}
+
+Result<Value> filter_dictsort(const Value& input, const Arguments& arguments, Budget& budget) {
+    if (input.dict() == nullptr) {
+        return make_error(ErrorCode::kInvalidArgument, "dictsort sorts a dict, not {}",
+                          input.type_name());
+    }
+    const bool case_sensitive = arguments.truthy(0, "case_sensitive", false);
+    const Text by = NEREUS_TRY(arguments.text(1, "by", "key"));
+    const bool reverse = arguments.truthy(2, "reverse", false);
+    std::vector<Keyed> keyed;
+    for (const auto& [key, value] : input.dict()->items) {
+        const Value& sorted = by.bytes() == "value" ? value : key;
+        keyed.push_back({NEREUS_TRY(key_of(sorted, nullptr, case_sensitive, budget)),
+                         NEREUS_TRY(make_list({key, value}, true))});
+    }
+    NEREUS_TRY(sort_keyed(keyed, reverse, budget));
+    return keep_items(keyed);
+}
+
+Result<Value> filter_unique(const Value& input, const Arguments& arguments, Budget& budget) {
+    const bool case_sensitive = arguments.truthy(0, "case_sensitive", false);
+    const Value* attribute = arguments.find(1, "attribute");
+    const auto items = NEREUS_TRY(iterate(input, budget));
+    std::vector<Keyed> kept;
+    for (const Value& item : items->items) {
+        Value key = NEREUS_TRY(key_of(item, attribute, case_sensitive, budget));
+        bool is_new = true;
+        for (size_t i = 0; i < kept.size() && is_new; ++i) {
+            is_new = NEREUS_TRY(apply_comparison("!=", kept[i].key, key, budget));
+        }
+        if (is_new) {
+            kept.push_back({std::move(key), item});
+        }
+    }
+    return keep_items(kept);
+}
+
+Result<Value> filter_sum(const Value& input, const Arguments& arguments, Budget& budget) {
+    const Value* attribute = arguments.find(0, "attribute");
+    const Value* start = arguments.find(1, "start");
+    Value total = start != nullptr ? *start : Value::integer(0);
+    const auto items = NEREUS_TRY(iterate(input, budget));
+    for (const Value& item : items->items) {
+        const Value key = NEREUS_TRY(key_of(item, attribute, true, budget));
+        total = NEREUS_TRY(apply_arithmetic("+", total, key, budget));
+    }
+    return total;
+}
+
+Result<Value> filter_min(const Value& input, const Arguments& arguments, Budget& budget) {
+    return extreme(input, arguments, false, budget);
+}
+Result<Value> filter_max(const Value& input, const Arguments& arguments, Budget& budget) {
+    return extreme(input, arguments, true, budget);
+}
+
+}  // namespace nereus::jinja

@@ -1,0 +1,227 @@
+#include "text/formats/jinja_operators.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "text/formats/jinja_tests.h"
+
+namespace nereus::jinja {
+namespace {
+
+Error beyond_64_bits() {
+    return make_error(ErrorCode::kInvalidArgument, "an integer grows beyond 64 bits");
+}
+Error division_by_zero() { return make_error(ErrorCode::kInvalidArgument, "division by zero"); }
+Error wrong_types(std::string_view operation, const Value& a, const Value& b) {
+    const auto name = [](const Value& value) {
+        const Undefined* undefined = value.get<Undefined>();
+        return undefined == nullptr ? std::string(value.type_name())
+                                    : fmt::format("the undefined '{}'", undefined->name);
+    };
+    return make_error(ErrorCode::kInvalidArgument, "'{}' does not work on {} and {}", operation,
+                      name(a), name(b));
+}
+
+Result<Value> checked(bool overflow, int64_t value) {
+    return overflow ? Result<Value>(beyond_64_bits()) : Value::integer(value);
+}
+
+using IntegerOperation = Result<Value> (*)(int64_t a, int64_t b);
+using RealOperation = Result<Value> (*)(double a, double b);
+
+Result<Value> add_integers(int64_t a, int64_t b) {
+    int64_t out = 0;
+    const bool overflow = __builtin_add_overflow(a, b, &out);
+    return checked(overflow, out);
+}
+Result<Value> subtract_integers(int64_t a, int64_t b) {
+    int64_t out = 0;
+    const bool overflow = __builtin_sub_overflow(a, b, &out);
+    return checked(overflow, out);
+}
+Result<Value> multiply_integers(int64_t a, int64_t b) {
+    int64_t out = 0;
+    const bool overflow = __builtin_mul_overflow(a, b, &out);
+    return checked(overflow, out);
+}
+Result<Value> divide_integers(int64_t a, int64_t b) {
+    if (b == 0) {
+        return division_by_zero();
+    }
+    return Value::real(static_cast<double>(a) / static_cast<double>(b));
+}
+Result<Value> floor_divide_integers(int64_t a, int64_t b) {
+    if (b == 0) {
+        return division_by_zero();
+    }
+    if (b == -1) {
+        return subtract_integers(0, a);  // INT64_MIN / -1 does not fit
+    }
+    return Value::integer(a / b - (a % b != 0 && (a < 0) != (b < 0) ? 1 : 0));
+}
+Result<Value> modulo_integers(int64_t a, int64_t b) {
+    if (b == 0) {
+        return division_by_zero();
+    }
+    if (b == -1) {
+        return Value::integer(0);
+    }
+    const int64_t rest = a % b;
+    return Value::integer(rest != 0 && (rest < 0) != (b < 0) ? rest + b : rest);
+}
+Result<Value> power_reals(double a, double b) {
+    if (a == 0 && b < 0) {
+        return division_by_zero();
+    }
+    return Value::real(std::pow(a, b));
+}
+Result<Value> power_integers(int64_t a, int64_t b) {
+    if (b < 0) {
+        return power_reals(static_cast<double>(a), static_cast<double>(b));
+    }
+    int64_t out = 1;
+    for (bool overflow = false; b > 0; b >>= 1) {
+        overflow = (b & 1) != 0 && __builtin_mul_overflow(out, a, &out);
+        overflow = (b > 1 && __builtin_mul_overflow(a, a, &a)) || overflow;
+        if (overflow) {
+            return beyond_64_bits();
+        }
+    }
+    return Value::integer(out);
+}
+Result<Value> add_reals(double a, double b) { return Value::real(a + b); }
+Result<Value> subtract_reals(double a, double b) { return Value::real(a - b); }
+Result<Value> multiply_reals(double a, double b) { return Value::real(a * b); }
+Result<Value> divide_reals(double a, double b) {
+    return b == 0 ? Result<Value>(division_by_zero()) : Value::real(a / b);
+}
+Result<Value> floor_divide_reals(double a, double b) {
+    return b == 0 ? Result<Value>(division_by_zero()) : Value::real(std::floor(a / b));
+}
+Result<Value> modulo_reals(double a, double b) {
+    if (b == 0) {
+        return division_by_zero();
+    }
+    const double rest = std::fmod(a, b);
+    return Value::real(rest != 0 && (rest < 0) != (b < 0) ? rest + b : rest);
+}
+
+struct Arithmetic {
+    std::string_view operation;
+    IntegerOperation integers;
+    RealOperation reals;
+};
+constexpr Arithmetic kArithmetic[] = {
+    {"+", add_integers, add_reals},
+    {"-", subtract_integers, subtract_reals},
+    {"*", multiply_integers, multiply_reals},
+    {"/", divide_integers, divide_reals},
+    {"//", floor_divide_integers, floor_divide_reals},
+    {"%", modulo_integers, modulo_reals},
+    {"**", power_integers, power_reals},
+};
+
+Result<Value> join_texts(const Text& a, const Text& b, Budget& budget) {
+    NEREUS_TRY(budget.spend_text(a.size() + b.size()));
+    Text out = a;
+    out.append(b);
+    return Value(std::move(out));
+}
+
+Result<Value> join_lists(const List& a, const List& b, Budget& budget) {
+    NEREUS_TRY(budget.spend_list(static_cast<int64_t>(a.items.size() + b.items.size())));
+    std::vector<Value> items = a.items;
+    items.insert(items.end(), b.items.begin(), b.items.end());
+    return make_list(std::move(items), a.is_tuple);
+}
+
+Result<Value> repeat(const Value& value, int64_t n_times, Budget& budget) {
+    n_times = std::max<int64_t>(n_times, 0);
+    const size_t size = value.text() != nullptr ? value.text()->size() : value.list()->items.size();
+    int64_t total = 0;
+    if (__builtin_mul_overflow(static_cast<int64_t>(size), n_times, &total)) {
+        total = INT64_MAX;
+    }
+    n_times = size == 0 ? 0 : n_times;
+    if (const Text* text = value.text()) {
+        NEREUS_TRY(budget.spend_text(static_cast<size_t>(total)));
+        NEREUS_TRY(budget.spend(n_times));
+        Text out;
+        for (int64_t i = 0; i < n_times; ++i) {
+            out.append(*text);
+        }
+        return Value(std::move(out));
+    }
+    NEREUS_TRY(budget.spend_list(total));
+    std::vector<Value> items;
+    for (int64_t i = 0; i < n_times; ++i) {
+        items.insert(items.end(), value.list()->items.begin(), value.list()->items.end());
+    }
+    return make_list(std::move(items), value.list()->is_tuple);
+}
+
+bool is_sequence(const Value& value) { return value.text() != nullptr || value.list() != nullptr; }
+
+}  // namespace
+
+Result<Value> apply_arithmetic(std::string_view operation, const Value& a, const Value& b,
+                               Budget& budget) {
+    if (operation == "~") {
+        const Text left = NEREUS_TRY(to_text(a, budget));
+        return join_texts(left, NEREUS_TRY(to_text(b, budget)), budget);
+    }
+    if (a.as_number() && b.as_number()) {
+        const auto* row = std::find_if(std::begin(kArithmetic), std::end(kArithmetic),
+                                       [&](const auto& r) { return r.operation == operation; });
+        return a.as_integer() && b.as_integer() ? row->integers(*a.as_integer(), *b.as_integer())
+                                                : row->reals(*a.as_number(), *b.as_number());
+    }
+    if (operation == "+" && a.text() != nullptr && b.text() != nullptr) {
+        return join_texts(*a.text(), *b.text(), budget);
+    }
+    if (operation == "+" && a.list() != nullptr && b.list() != nullptr &&
+        a.list()->is_tuple == b.list()->is_tuple) {
+        return join_lists(*a.list(), *b.list(), budget);
+    }
+    if (operation == "*" && is_sequence(a) && b.as_integer()) {
+        return repeat(a, *b.as_integer(), budget);
+    }
+    if (operation == "*" && a.as_integer() && is_sequence(b)) {
+        return repeat(b, *a.as_integer(), budget);
+    }
+    if (operation == "%" && a.text() != nullptr) {
+        return make_error(ErrorCode::kUnsupported, "'%' on a string is not supported");
+    }
+    return wrong_types(operation, a, b);
+}
+
+Result<bool> apply_comparison(std::string_view operation, const Value& a, const Value& b,
+                              Budget& budget) {
+    if (operation == "in" || operation == "not in") {
+        return NEREUS_TRY(contains(b, a, budget)) == (operation == "in");
+    }
+    NEREUS_TRY(budget.spend(std::min(a.extent().weight, b.extent().weight)));
+    if (operation == "==" || operation == "!=") {
+        return equal(a, b) == (operation == "==");
+    }
+    if (operation == "<") {
+        return less(a, b);
+    }
+    if (operation == ">") {
+        return less(b, a);
+    }
+    // Not the negation of the opposite: neither holds for NaN.
+    return NEREUS_TRY(operation == "<=" ? less(a, b) : less(b, a)) || equal(a, b);
+}
+
+Result<Value> apply_sign(bool negative, const Value& value) {
+    if (const auto integer = value.as_integer()) {
+        return negative ? subtract_integers(0, *integer) : Value::integer(*integer);
+    }
+    if (const double* real = value.get<double>()) {
+        return Value::real(negative ? -*real : *real);
+    }
+    return make_error(ErrorCode::kInvalidArgument, "a sign before {}", value.type_name());
+}
+
+}  // namespace nereus::jinja
