@@ -18,9 +18,9 @@ namespace nereus {
 /// What the process says to its caller; --help prints this table.
 enum ExitCode : int {
     kExitOk = 0,
-    kExitFailure = 1,       ///< our failure, or a result that could not be written
-    kExitBadInput = 2,      ///< bad usage, a bad request, a bad or missing file or model
-    kExitLimit = 3,         ///< the context, a cache or another limit is too small; numbers are given
+    kExitFailure = 1,   ///< our failure, or a result that could not be written
+    kExitBadInput = 2,  ///< bad usage, a bad request, a bad or missing file or model
+    kExitLimit = 3,     ///< the context, a cache or another limit is too small; numbers are given
     kExitInterrupted = 130  ///< Ctrl+C
 };
 
@@ -44,16 +44,17 @@ struct CommonOptions {
     std::string format;  ///< "" or "auto": chosen from the model, see open.h
 };
 
-/// Runs the subcommand after parsing. An Error is printed and mapped by exit_code_of; a command that
-/// wants another code prints by itself and returns it.
+/// Runs the subcommand after parsing. An Error is printed and mapped by exit_code_of; a command
+/// that wants another code prints by itself and returns it.
 using CommandBody = std::function<Result<ExitCode>()>;
 
 /// One subcommand.
 struct Command {
     std::string_view name;
     std::string_view help;  ///< one line
-    /// Declares flags on `app`. What the flags fill must be owned by the returned body (shared_ptr);
-    /// common outlives it. A subcommand of a subcommand (eval logits) is declared the same way.
+    /// Declares flags on `app`. What the flags fill must be owned by the returned body
+    /// (shared_ptr); common outlives it. A subcommand of a subcommand (eval logits) is declared the
+    /// same way.
     CommandBody (*setup)(CLI::App& app, const CommonOptions& common);
 };
 

@@ -308,6 +308,8 @@ Result<OpenedText> text_of(const Checkpoint& checkpoint, const std::string& form
 
 }  // namespace
 
+fs::path bundled_model() { return NEREUS_BUNDLED_MODEL; }
+
 OpenOptions open_options(const CommonOptions& common) {
     OpenOptions options;
     options.threads = common.threads;

@@ -37,11 +37,12 @@ struct OpenedText {
 
 /// What generation_config.json (or the GGUF) recommends.
 struct GenerationDefaults {
-    SamplingParams sampling;         ///< do_sample false: temperature 0
-    std::vector<int32_t> stop_ids;   ///< eos ids of config, generation_config and tokenizer, unique
+    SamplingParams sampling;        ///< do_sample false: temperature 0
+    std::vector<int32_t> stop_ids;  ///< eos ids of config, generation_config and tokenizer, unique
 };
 
-/// A model ready to run. Members are destroyed in reverse order, which is what their lifetimes need.
+/// A model ready to run. Members are destroyed in reverse order, which is what their lifetimes
+/// need.
 struct OpenedModel {
     std::unique_ptr<Checkpoint> checkpoint;
     std::unique_ptr<ThreadPool> pool;
@@ -58,13 +59,16 @@ struct OpenOptions {
     LoadProgress progress;
 };
 
+/// The folder of the model that comes with the program.
+std::filesystem::path bundled_model();
+
 /// The options that come from the command line.
 OpenOptions open_options(const CommonOptions& common);
 
-/// Tokenizer and chat format only; no weights are touched. path: a model folder, a tokenizer.json, a
-/// GGUF or a .jinja file. format as in OpenOptions. template_variables: further constants of a Jinja
-/// template (a .jinja file has no bos_token of its own). errors: those of the files; not_found
-/// when path has neither tokenizer nor template
+/// Tokenizer and chat format only; no weights are touched. path: a model folder, a tokenizer.json,
+/// a GGUF or a .jinja file. format as in OpenOptions. template_variables: further constants of a
+/// Jinja template (a .jinja file has no bos_token of its own). errors: those of the files;
+/// not_found when path has neither tokenizer nor template
 Result<OpenedText> open_text(const std::filesystem::path& path, const std::string& format,
                              const Json& template_variables = Json::object());
 

@@ -20,7 +20,7 @@ function(nereus_room name)
   if(name STREQUAL "base")
     target_link_libraries(nereus_base PUBLIC nlohmann_json::nlohmann_json)
   endif()
-  if(tests)
+  if(tests AND NEREUS_TESTS)
     add_executable(nereus_tests_${name} ${tests})
     target_link_libraries(nereus_tests_${name} PRIVATE nereus_${name} nereus_flags
       GTest::gmock GTest::gtest_main)
