@@ -1,6 +1,7 @@
 #include "weights/files/tensor_layout.h"
 
 #include <algorithm>
+#include <tuple>
 #include <unordered_map>
 
 #include "base/units.h"
@@ -40,8 +41,9 @@ Result<uint64_t> checked_bytes(const Format& format, uint64_t n_elements, uint64
 Status sort_and_check_layout(std::vector<StoredTensor>& tensors, uint64_t begin, uint64_t end,
                              Gaps gaps) {
     const auto end_of = [](const StoredTensor& t) { return t.offset + t.data.size(); };
-    std::stable_sort(tensors.begin(), tensors.end(), [&](const auto& a, const auto& b) {
-        return a.offset != b.offset ? a.offset < b.offset : a.data.size() < b.data.size();
+    std::sort(tensors.begin(), tensors.end(), [](const StoredTensor& a, const StoredTensor& b) {
+        return std::tuple(a.offset, a.data.size(), std::string_view(a.name)) <
+               std::tuple(b.offset, b.data.size(), std::string_view(b.name));
     });
     uint64_t position = begin;
     const StoredTensor* previous = nullptr;
