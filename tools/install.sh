@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the Debian packages of packages/debian.txt that are missing; without the right to do so it
+# Installs the missing Debian packages of packages/debian.txt; without the right to do so it
 # prints the one command to run as root and fails. Does nothing when all are there.
 # usage: install.sh [--tests]     --tests: what ./test needs too
 set -euo pipefail
