@@ -33,7 +33,7 @@ size_t incomplete_utf8_suffix(std::string_view text);
 /// Unicode normalisation form C of valid UTF-8. errors: invalid_argument for invalid UTF-8
 Result<std::string> to_nfc(std::string_view text);
 
-/// Simple case mapping: one code point to one, so "ß" stays.
+/// Simple case mapping: one code point to one ("ß" to its capital).
 char32_t to_upper(char32_t code_point);
 char32_t to_lower(char32_t code_point);
 
