@@ -168,6 +168,8 @@ INSTANTIATE_TEST_SUITE_P(
         Broken{"shard_with_a_nul_byte",
                [](auto& f) { replace_in(f / kIndex, kShard2, "a\\u0000b"); }, kCorrupt,
                "expected the name of a file in this folder"},
+        Broken{"shard_with_a_newline", [](auto& f) { replace_in(f / kIndex, kShard2, "a\\nb"); },
+               kCorrupt, "expected the name of a file in this folder"},
         Broken{"shard_missing", [](auto& f) { fs::remove(f / kShard2); }, ErrorCode::kNotFound,
                kShard2},
         Broken{"shard_dangles",

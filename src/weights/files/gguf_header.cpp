@@ -197,7 +197,7 @@ Result<StoredTensor> place_tensor(const Entry& entry, const DataArea& area) {
     if (entry.offset % area.alignment != 0) {
         return make_error(ErrorCode::kCorrupt,
                           "{}: tensor {}: offset {} is not a multiple of the alignment {}",
-                          area.file, tensor.name, entry.offset, area.alignment);
+                          area.file, printable(entry.name), entry.offset, area.alignment);
     }
     if (entry.offset > area.bytes.size() || n_bytes > area.bytes.size() - entry.offset) {
         return make_error(

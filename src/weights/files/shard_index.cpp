@@ -12,10 +12,14 @@ namespace {
 
 constexpr size_t kMaxShards = 4096;  // V3 has 163
 
-/// A shard is a plain file name: an index must not reach outside its folder.
+/// A shard is a plain file name: an index must not reach outside its folder, nor put control
+/// characters into messages.
 bool is_plain_name(std::string_view name) {
     return !name.empty() && name.size() <= 255 && name != "." && name != ".." &&
-           name.find_first_of(std::string_view("/\\\0", 3)) == std::string_view::npos;
+           std::none_of(name.begin(), name.end(), [](char c) {
+               const auto byte = static_cast<unsigned char>(c);
+               return byte < ' ' || byte == 127 || c == '/' || c == '\\';
+           });
 }
 
 using Shards = std::map<std::string, size_t, std::less<>>;
