@@ -9,7 +9,8 @@
 namespace nereus {
 namespace {
 
-/// Multiply and fold, eight bytes a step; tokens are short, so this is two or three multiplies.
+/// Multiply and rotate, eight bytes a step, and one more multiply so that every byte reaches the
+/// bits that choose a slot; tokens are short, so this is two or three multiplies.
 uint32_t hash_bytes(std::string_view bytes) {
     uint64_t state = 0x9e3779b97f4a7c15ULL ^ bytes.size();
     while (!bytes.empty()) {
@@ -19,7 +20,8 @@ uint32_t hash_bytes(std::string_view bytes) {
         state = (std::rotl(state, 29) ^ word) * 0xbf58476d1ce4e5b9ULL;
         bytes.remove_prefix(n);
     }
-    return static_cast<uint32_t>((state ^ (state >> 31)) >> 7);
+    state = (state ^ (state >> 32)) * 0x94d049bb133111ebULL;
+    return static_cast<uint32_t>(state >> 32);
 }
 
 }  // namespace

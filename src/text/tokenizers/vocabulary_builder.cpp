@@ -113,18 +113,23 @@ Status VocabularyBuilder::finish_tokens() {
     return {};
 }
 
+/// BPE's bytes of a token as the file spells it; false: BPE cannot produce it.
+bool VocabularyBuilder::append_bytes(std::string_view text, std::string& bytes) const {
+    if (spec_.byte_level) {
+        return append_alphabet_bytes(text, bytes);
+    }
+    bytes += text;
+    return true;
+}
+
 int32_t VocabularyBuilder::find(std::string_view text) const {
-    if (!unreachable_.empty()) {
-        const auto found = unreachable_.find(std::string(text));
-        if (found != unreachable_.end()) {
-            return found->second;
-        }
-    }
     std::string bytes;
-    if (!spec_.byte_level) {
-        return spec_.vocabulary.find(text);
+    const int32_t id = append_bytes(text, bytes) ? spec_.vocabulary.find(bytes) : kNoToken;
+    if (id != kNoToken) {
+        return id;
     }
-    return append_alphabet_bytes(text, bytes) ? spec_.vocabulary.find(bytes) : kNoToken;
+    const auto found = unreachable_.find(std::string(text));
+    return found == unreachable_.end() ? kNoToken : found->second;
 }
 
 Status VocabularyBuilder::add_merge(std::string_view left, std::string_view right,
@@ -133,23 +138,35 @@ Status VocabularyBuilder::add_merge(std::string_view left, std::string_view righ
         return make_error(ErrorCode::kUnsupported, "{}: more than {} merges", origin_, kMaxMerges);
     }
     const uint32_t priority = n_merges_++;
-    const std::string joined = std::string(left) + std::string(right);
-    const std::string_view texts[3] = {left, right, joined};
-    int32_t ids[3] = {};
-    bool reachable = true;
-    for (size_t i = 0; i < 3; ++i) {
-        ids[i] = find(texts[i]);
-        if (ids[i] == kNoToken) {
+    bytes_.clear();
+    const bool left_in = append_bytes(left, bytes_);
+    const size_t middle = bytes_.size();
+    if (left_in && append_bytes(right, bytes_)) {
+        const std::string_view joined = bytes_;
+        const int32_t left_id = spec_.vocabulary.find(joined.substr(0, middle));
+        const int32_t right_id = spec_.vocabulary.find(joined.substr(middle));
+        const int32_t result = spec_.vocabulary.find(joined);
+        if (left_id != kNoToken && right_id != kNoToken && result != kNoToken) {
+            if (!first_wins || !spec_.merges.find(left_id, right_id)) {
+                spec_.merges.set(left_id, right_id, {priority, result});
+            }
+            return {};
+        }
+    }
+    return check_unreachable_merge(left, right, priority);
+}
+
+/// A merge with a token that BPE cannot produce is never used, and one whose result is a control
+/// token must not be; but all three must be tokens.
+Status VocabularyBuilder::check_unreachable_merge(std::string_view left, std::string_view right,
+                                                  uint32_t priority) const {
+    const std::string joined = std::string(left).append(right);
+    for (const std::string_view text : {left, right, std::string_view(joined)}) {
+        if (find(text) == kNoToken) {
             return make_error(ErrorCode::kCorrupt,
                               "{}: merge {} (\"{}\" + \"{}\") names \"{}\", which is not a token",
-                              origin_, priority, left, right, texts[i]);
+                              origin_, priority, left, right, text);
         }
-        reachable = reachable && spec_.vocabulary.find(spec_.vocabulary.bytes(ids[i])) == ids[i];
-    }
-    // A merge with a token that BPE cannot produce is never used; one whose result is a control
-    // token must not be.
-    if (reachable && !(first_wins && spec_.merges.find(ids[0], ids[1]))) {
-        spec_.merges.set(ids[0], ids[1], {priority, ids[2]});
     }
     return {};
 }

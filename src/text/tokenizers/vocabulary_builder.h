@@ -33,6 +33,9 @@ class VocabularyBuilder {
     int32_t find(std::string_view text) const;
 
   private:
+    bool append_bytes(std::string_view text, std::string& bytes) const;
+    Status check_unreachable_merge(std::string_view left, std::string_view right,
+                                   uint32_t priority) const;
     Status check_id(std::string_view text, int64_t id) const;
     Status add_token_bytes(std::string_view text, std::string_view bytes, bool findable,
                            int32_t id);
