@@ -14,11 +14,17 @@ std::string Prompt::text() const {
 
 ReplySyntax reply_syntax_of(const Prompt& prompt) {
     ReplySyntax syntax;
-    if (!prompt.pieces.empty() && prompt.pieces.back().trusted) {
-        std::string_view end = prompt.pieces.back().text;
-        end.remove_suffix(end.ends_with('\n') ? 1 : 0);
-        syntax.starts_in_thinking = end.ends_with(syntax.think_begin);
+    const auto& pieces = prompt.pieces;
+    // A last piece from the request is the beginning of the reply (prefix: true).
+    const bool has_prefix = pieces.size() > 1 && !pieces.back().trusted;
+    if (pieces.empty() ||
+        (has_prefix && pieces.back().text.find(syntax.think_end) != std::string::npos)) {
+        return syntax;
     }
+    const PromptPiece& last = has_prefix ? pieces[pieces.size() - 2] : pieces.back();
+    std::string_view end = last.text;
+    end.remove_suffix(end.ends_with('\n') ? 1 : 0);
+    syntax.starts_in_thinking = last.trusted && end.ends_with(syntax.think_begin);
     return syntax;
 }
 

@@ -56,6 +56,7 @@ class ChatFormat {
     /// errors: invalid_argument (a role or field the format cannot express; the template's own
     /// raise_exception), unsupported, overloaded (a template over its limits)
     virtual Result<Prompt> render(const ChatRequest& request) const = 0;
+    /// Read off the ending of the prompt that this format rendered.
     virtual ReplySyntax reply_syntax(const ChatRequest& request, const Prompt& prompt) const = 0;
 };
 

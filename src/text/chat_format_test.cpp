@@ -65,5 +65,35 @@ TEST(ChatFormat, jinja_renders_all_seventy_published_prompts_byte_for_byte) {
     EXPECT_EQ(n_cases, 70);
 }
 
+/// "" for the text of a template over the shared context, or the error.
+Result<std::string> render_with(std::string_view source, const Json& context) {
+    const auto format = NEREUS_TRY(create_jinja_format(source, "case", Json::object()));
+    ChatRequest request;
+    request.extra = context;
+    return NEREUS_TRY(format->render(request)).text();
+}
+
+TEST(ChatFormat, jinja_agrees_with_the_reference_engine_on_every_small_template) {
+    const std::string folder = "tests/data/templates/";
+    const Json context =
+        parse_json(read_text(folder + "jinja_context.json"), "jinja_context.json").value();
+    std::stringstream lines(read_text(folder + "jinja_cases.jsonl"));
+    int n_cases = 0;
+    for (std::string line; std::getline(lines, line); ++n_cases) {
+        const Json json = parse_json(line, "jinja_cases.jsonl").value();
+        const std::string source = json["template"];
+        const auto rendered = render_with(source, context);
+        if (json.contains("error")) {
+            EXPECT_FALSE(rendered.ok()) << source << " should fail: " << json["error"];
+            continue;
+        }
+        EXPECT_TRUE(rendered.ok()) << source << "\n" << rendered.error().message;
+        if (rendered.ok()) {
+            EXPECT_EQ(*rendered, json["rendered"].get<std::string>()) << source;
+        }
+    }
+    EXPECT_GT(n_cases, 100);
+}
+
 }  // namespace
 }  // namespace nereus

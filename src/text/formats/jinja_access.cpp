@@ -18,13 +18,14 @@ Value neighbour(const Loop& loop, int64_t index) {
 
 Value loop_attribute(const Loop& loop, std::string_view name) {
     const auto length = static_cast<int64_t>(loop.items->items.size());
+    // depth counts recursive loops, which there are not here.
     const std::pair<std::string_view, int64_t> numbers[] = {{"index", loop.index0 + 1},
                                                             {"index0", loop.index0},
                                                             {"revindex", length - loop.index0},
                                                             {"revindex0", length - loop.index0 - 1},
                                                             {"length", length},
-                                                            {"depth", loop.depth0 + 1},
-                                                            {"depth0", loop.depth0}};
+                                                            {"depth", 1},
+                                                            {"depth0", 0}};
     for (const auto& [number_name, number] : numbers) {
         if (name == number_name) {
             return Value::integer(number);

@@ -132,13 +132,11 @@ class Interpreter {
         if (items->items.empty()) {
             return execute_scoped(statement.otherwise, {});
         }
-        ++loop_depth_;
-        const DepthGuard guard(loop_depth_);
         for (size_t i = 0; i < items->items.size(); ++i) {
             Scope scope;
             NEREUS_TRY(machine_.budget.spend());
             NEREUS_TRY(bind_loop_targets(statement, items->items[i], scope));
-            const Loop loop{items, static_cast<int64_t>(i), loop_depth_ - 1};
+            const Loop loop{items, static_cast<int64_t>(i)};
             scope["loop"] = Value(Value::State(std::make_shared<const Loop>(loop)));
             if (NEREUS_TRY(execute_scoped(statement.body, std::move(scope))) == Flow::kBreak) {
                 break;
@@ -455,7 +453,6 @@ class Interpreter {
     size_t macro_base_ = 0;
     Text out_;
     int depth_ = 0;
-    int loop_depth_ = 0;
     int error_line_ = 0;
 };
 

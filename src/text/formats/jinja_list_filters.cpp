@@ -11,19 +11,21 @@
 namespace nereus::jinja {
 namespace {
 
-/// attribute="a.b.0": item after item.
-Result<Value> follow_path(Value value, const Value& path, Budget& budget) {
-    if (path.text() == nullptr) {
-        return item_of(value, path, budget);
-    }
-    const auto parts = NEREUS_TRY(split_text(*path.text(), Text(".", true), -1, budget));
+/// attribute="a.b.0": item after item; the fallback (if any) stands in for what is undefined.
+Result<Value> follow_path(Value value, const Value& path, Budget& budget,
+                          const Value* fallback = nullptr) {
+    const Text name = NEREUS_TRY(to_text(path, budget));
+    const auto parts = NEREUS_TRY(split_text(name, Text(".", true), -1, budget));
     for (const Value& part : parts) {
-        const std::string& name = part.text()->bytes();
+        const std::string& word = part.text()->bytes();
         const bool is_index =
-            !name.empty() && name.size() < 10 &&
-            std::all_of(name.begin(), name.end(), [](char c) { return c >= '0' && c <= '9'; });
-        value =
-            NEREUS_TRY(item_of(value, is_index ? Value::integer(std::stoll(name)) : part, budget));
+            !word.empty() && word.size() < 10 &&
+            std::all_of(word.begin(), word.end(), [](char c) { return c >= '0' && c <= '9'; });
+        const Value key = is_index ? Value::integer(std::stoll(word)) : part;
+        value = NEREUS_TRY(item_of(value, key, budget));
+        if (value.is_undefined() && fallback != nullptr) {
+            value = *fallback;
+        }
     }
     return value;
 }
@@ -187,10 +189,9 @@ Result<Value> filter_map(const Value& input, const Arguments& arguments, Budget&
     const auto items = NEREUS_TRY(iterate(input, budget));
     for (const Value& item : items->items) {
         NEREUS_TRY(budget.spend());
-        Value value = filter != nullptr ? NEREUS_TRY(filter->apply(item, rest, budget))
-                                        : NEREUS_TRY(follow_path(item, *attribute, budget));
-        mapped.push_back(value.is_undefined() && fallback != nullptr ? *fallback
-                                                                     : std::move(value));
+        mapped.push_back(NEREUS_TRY(filter != nullptr
+                                        ? filter->apply(item, rest, budget)
+                                        : follow_path(item, *attribute, budget, fallback)));
     }
     return make_list(std::move(mapped));
 }

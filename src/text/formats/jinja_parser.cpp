@@ -137,6 +137,9 @@ class StatementParser {
             if (stream_.is_operator(")")) {
                 break;
             }
+            if (stream_.is_operator("(")) {
+                return stream_.unsupported("a tuple of names inside a tuple of names");
+            }
             Target target;
             target.name = NEREUS_TRY(stream_.expect_any_name());
             if (allow_fields && stream_.skip_operator(".")) {

@@ -76,9 +76,7 @@ Result<std::vector<Value>> split_at_spaces(const Text& text, int64_t max_splits,
             end += static_cast<size_t>(next.n_bytes);
         }
         if (max_splits >= 0 && static_cast<int64_t>(parts.size()) == max_splits) {
-            // The rest in one piece; Python strips its right end only.
-            end = strip_spaces(text.view(), false, true).end;
-            parts.emplace_back(text.slice(at, std::max(at, end)));
+            parts.emplace_back(text.slice(at, text.size()));  // the rest, blanks included
             break;
         }
         parts.emplace_back(text.slice(at, end));
@@ -162,7 +160,9 @@ Text change_letters(const Text& text, Letters letters) {
             const CodePoint c = next_code_point(rest);
             const bool upper =
                 letters == Letters::kUpper || (letters != Letters::kLower && at_start);
-            if (c.valid) {
+            if (upper && c.value == U'ß') {
+                changed += "SS";  // the one common letter whose capital is two
+            } else if (c.valid) {
                 append_utf8(changed, upper ? to_upper(c.value) : to_lower(c.value));
             } else {
                 changed += rest.substr(0, static_cast<size_t>(c.n_bytes));

@@ -60,7 +60,6 @@ struct Namespace {
 struct Loop {
     std::shared_ptr<const List> items;
     int64_t index0 = 0;
-    int depth0 = 0;
 };
 
 /// A macro is its statement in the syntax tree, which outlives every value.

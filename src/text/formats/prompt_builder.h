@@ -30,7 +30,8 @@ class PromptBuilder {
     Prompt prompt_;
 };
 
-/// starts_in_thinking when the format itself ended the prompt in <think> or <think>\n.
+/// starts_in_thinking when the format itself ended the prompt in <think> or <think>\n, or did so
+/// before the beginning of the reply that the request gave (and that does not close it).
 ReplySyntax reply_syntax_of(const Prompt& prompt);
 
 }  // namespace nereus
