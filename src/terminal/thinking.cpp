@@ -22,6 +22,12 @@ void ThinkingView::write(std::string_view text) {
     if (!live_) {
         return;
     }
+    if (!traits_.is_terminal) {
+        in_text_ = true;
+        last_ = text.empty() ? last_ : text.back();
+        sink_(text);
+        return;
+    }
     const std::string clean = neutralise(text);
     std::string_view rest = clean;
     if (!in_text_) {
@@ -51,11 +57,13 @@ void ThinkingView::finish(std::string_view summary, const TerminalTraits& now) {
         } else {
             sink_("\n");
         }
-    } else if (in_text_ && writer_->wrap.column() > 0) {
+    } else if (in_text_ && (traits_.is_terminal ? writer_->wrap.column() > 0 : last_ != '\n')) {
         sink_("\n");
     }
-    sink_(styled(summary, sgr::kDim, traits_));
-    sink_("\n");
+    if (!summary.empty()) {
+        sink_(styled(summary, sgr::kDim, traits_));
+        sink_("\n");
+    }
     started_ = false;
 }
 

@@ -19,9 +19,10 @@ class ThinkingView {
     ThinkingView& operator=(const ThinkingView&) = delete;
 
     void write(std::string_view text);
-    /// Ends the block with `summary`. The rows above are replaced by it where the terminal can do
-    /// so and still shows them all (`now`: its size has not changed since and is tall enough); else
-    /// they stay and the summary follows.
+    /// Ends the block with `summary` ("": with nothing). Without a terminal the text is written as
+    /// it is. The rows above are replaced by it where the terminal can do so and still shows them
+    /// all (`now`: its size has not changed since and is tall enough); else they stay and the
+    /// summary follows.
     void finish(std::string_view summary, const TerminalTraits& now);
     bool started() const { return started_; }
 
@@ -33,6 +34,7 @@ class ThinkingView {
     bool live_;
     bool started_ = false;
     bool in_text_ = false;  ///< leading newlines are not shown
+    char last_ = '\n';      ///< byte written where nothing is drawn
 };
 
 }  // namespace nereus
