@@ -18,7 +18,7 @@ std::string key_of(const Value& key) {
         return fmt::format("n{}.0", *integer);
     }
     if (const double* real = key.get<double>()) {
-        return "n" + python_float(*real);
+        return fmt::format("n{}", python_float(*real));
     }
     return key.is_none() ? "none" : "other";
 }
