@@ -31,8 +31,7 @@ struct Iq2Xxs : BlockFormat {
         alignas(32) float factors[8];   ///< one per 32 numbers
         const unsigned char* codes;     ///< per 32 numbers: 4 index bytes, then the sign word
     };
-    static Block open(const unsigned char* p, const float*) {
-        Block block;
+    static void open(const unsigned char* p, const float*, Block& block) {
         block.codes = p + 2;
         const auto* words = reinterpret_cast<const __m256i*>(p + 2);
         const __m256i odd = _mm256_castps_si256(
@@ -60,7 +59,8 @@ struct Iq2Xxs : BlockFormat {
         const __m256i eighth = _mm256_and_si256(_mm256_slli_epi32(parity, 7),
                                                 _mm256_set1_epi32(static_cast<int>(0x80808080U)));
         _mm256_store_si256(reinterpret_cast<__m256i*>(block.signs), _mm256_or_si256(seven, eighth));
-        return block;
+        keep_in_memory(block.signs);
+        keep_in_memory(block.factors);
     }
     template <int G>
     static typename V::Floats values(const Block& block) {

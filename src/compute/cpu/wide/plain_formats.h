@@ -14,7 +14,9 @@ struct PlainFormat {
     struct Block {
         const unsigned char* data;
     };
-    static Block open(const unsigned char* data, const float* /*scale*/) { return {data}; }
+    static void open(const unsigned char* data, const float* /*scale*/, Block& block) {
+        block = {data};
+    }
     static bool is_special(const Block& /*block*/, int64_t /*n*/) { return false; }
 };
 
@@ -95,9 +97,9 @@ struct Fp8Block128 {
         float scale;  ///< times 256
         bool huge;
     };
-    static Block open(const unsigned char* data, const float* scale) {
+    static void open(const unsigned char* data, const float* scale, Block& block) {
         const float factor = scale == nullptr ? 1.0F : *scale;
-        return {data, factor * 256.0F, !(factor < 0x1p+100F && factor > -0x1p+100F)};
+        block = {data, factor * 256.0F, !(factor < 0x1p+100F && factor > -0x1p+100F)};
     }
     static typename V::Floats at(const unsigned char* p, float scale) {
         const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));

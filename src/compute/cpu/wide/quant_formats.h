@@ -23,8 +23,8 @@ struct Q8_0 : BlockFormat {
         typename V::Floats factor;
         const unsigned char* codes;
     };
-    static Block open(const unsigned char* p, const float*) {
-        return {V::broadcast(read_f16(p)), p + 2};
+    static void open(const unsigned char* p, const float*, Block& block) {
+        block = {V::broadcast(read_f16(p)), p + 2};
     }
     template <int G>
     static typename V::Floats values(const Block& block) {
@@ -52,9 +52,9 @@ struct Q4 : BlockFormat {
         typename V::Table16 table;
         const unsigned char* codes;
     };
-    static Block open(const unsigned char* p, const float*) {
+    static void open(const unsigned char* p, const float*, Block& block) {
         const float m = kMinimum ? read_f16(p + 2) : -0.0F;
-        return {V::Table16::affine(read_f16(p), kBias, -m), p + kBytes - 16};
+        block = {V::Table16::affine(read_f16(p), kBias, -m), p + kBytes - 16};
     }
     template <int G>
     static typename V::Floats values(const Block& block) {
@@ -72,10 +72,10 @@ struct Q5 : BlockFormat {
         const unsigned char* codes;
         uint32_t fifth;
     };
-    static Block open(const unsigned char* p, const float*) {
+    static void open(const unsigned char* p, const float*, Block& block) {
         const float m = kMinimum ? read_f16(p + 2) : -0.0F;
-        return {V::Table32::affine(read_f16(p), kBias, -m), p + kBytes - 16,
-                read<uint32_t>(p + kBytes - 20)};
+        block = {V::Table32::affine(read_f16(p), kBias, -m), p + kBytes - 16,
+                 read<uint32_t>(p + kBytes - 20)};
     }
     template <int G>
     static typename V::Floats values(const Block& block) {
@@ -95,8 +95,8 @@ struct Iq4Nl : BlockFormat {
     };
     static constexpr float kBook[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
                                         1,    13,   25,  38,  53,  69,  89,  113};
-    static Block open(const unsigned char* p, const float*) {
-        return {V::Codebook16::scaled(read_f16(p), kBook), p + 2};
+    static void open(const unsigned char* p, const float*, Block& block) {
+        block = {V::Codebook16::scaled(read_f16(p), kBook), p + 2};
     }
     template <int G>
     static typename V::Floats values(const Block& block) {
@@ -113,10 +113,10 @@ struct Mxfp4 : BlockFormat {
         const unsigned char* codes;
     };
     static constexpr float kBook[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
-    static Block open(const unsigned char* p, const float*) {
+    static void open(const unsigned char* p, const float*, Block& block) {
         const uint32_t e = *p;
         const uint32_t bits = e < 2 ? 0x00200000U << e : (e - 1) << 23;  // 2^(e - 128)
-        return {V::Codebook16::scaled(float_of_bits(bits), kBook), p + 1};
+        block = {V::Codebook16::scaled(float_of_bits(bits), kBook), p + 1};
     }
     template <int G>
     static typename V::Floats values(const Block& block) {
@@ -151,7 +151,10 @@ struct Q4K : BlockFormat {
         KScales scales;
         const unsigned char* codes;
     };
-    static Block open(const unsigned char* p, const float*) { return {KScales::of(p), p + 16}; }
+    static void open(const unsigned char* p, const float*, Block& block) {
+        block = {KScales::of(p), p + 16};
+        keep_in_memory(block.scales);
+    }
     /// Groups 4 p, 4 p + 1: low nibbles of bytes 32 p ..; groups 4 p + 2, 4 p + 3: the high ones.
     template <int G>
     static typename V::Floats values(const Block& block) {
@@ -182,8 +185,9 @@ struct Q5K : BlockFormat {
         const unsigned char* fifth;
         const unsigned char* codes;
     };
-    static Block open(const unsigned char* p, const float*) {
-        return {KScales::of(p), p + 16, p + 48};
+    static void open(const unsigned char* p, const float*, Block& block) {
+        block = {KScales::of(p), p + 16, p + 48};
+        keep_in_memory(block.scales);
     }
     template <int G>
     static typename V::Floats values(const Block& block) {
@@ -205,15 +209,15 @@ struct Q2K : BlockFormat {
         float offsets[16];
         const unsigned char* codes;
     };
-    static Block open(const unsigned char* p, const float*) {
-        Block block;
+    static void open(const unsigned char* p, const float*, Block& block) {
         const typename V::Ints pairs = V::widen_u8(p);
         const auto low = V::select(V::splat(15), pairs, V::splat(0));
         const auto high = V::template shift_right<4>(pairs);
         V::store(block.factors, V::mul(V::broadcast(read_f16(p + 80)), V::to_float(low)));
         V::store(block.offsets, V::mul(V::broadcast(read_f16(p + 82)), V::to_float(high)));
         block.codes = p + 16;
-        return block;
+        keep_in_memory(block.factors);
+        keep_in_memory(block.offsets);
     }
     /// Byte 32 h + j holds numbers 128 h + 32 s + j in its bit pairs s = 0..3.
     template <int G>
@@ -232,8 +236,7 @@ struct Q3K : BlockFormat {
         const unsigned char* third;
         const unsigned char* codes;
     };
-    static Block open(const unsigned char* p, const float*) {
-        Block block;
+    static void open(const unsigned char* p, const float*, Block& block) {
         const uint64_t low = read<uint64_t>(p + 96);
         const uint64_t high = read<uint32_t>(p + 104);
         constexpr uint64_t kPairs = 0x0303030303030303U;
@@ -245,9 +248,9 @@ struct Q3K : BlockFormat {
                                    (low >> 4 & kNibbles) | (second & 0x0303030303030303U) << 4};
         const auto scales = V::sub(V::widen_u8(codes), V::splat(32));
         V::store(block.factors, V::mul(V::broadcast(read_f16(p + 108)), V::to_float(scales)));
+        keep_in_memory(block.factors);
         block.third = p;
         block.codes = p + 32;
-        return block;
     }
     /// As Q2_K, less 4 where bit G / 2 of byte j of `third` is clear.
     template <int G>
@@ -268,12 +271,11 @@ struct Q6K : BlockFormat {
         float factors[16];
         const unsigned char* data;
     };
-    static Block open(const unsigned char* p, const float*) {
-        Block block;
+    static void open(const unsigned char* p, const float*, Block& block) {
         V::store(block.factors,
                  V::mul(V::broadcast(read_f16(p + 208)), V::to_float(V::widen_i8(p + 192))));
+        keep_in_memory(block.factors);
         block.data = p;
-        return block;
     }
     /// Byte 64 h + j of the nibbles: numbers 128 h + j and 128 h + 64 + j; high pairs as Q2_K's.
     template <int G>
