@@ -31,7 +31,10 @@ class ReplyReader {
         const bool is_stop = std::find(stop_ids_.begin(), stop_ids_.end(), id) != stop_ids_.end();
         const std::string_view bytes = tokenizer_.token_bytes(id);
         const bool is_tag = bytes == syntax_.think_begin || bytes == syntax_.think_end;
-        if (is_stop || (tokenizer_.is_control(id) && !is_tag)) {
+        // A </think> in the middle of an answer: the model was told not to think and did.
+        const bool stray_end = bytes == syntax_.think_end && !parser_.in_reasoning() &&
+                               !parser_.answer().empty() && !is_raw();
+        if (is_stop || stray_end || (tokenizer_.is_control(id) && !is_tag)) {
             return {};
         }
         return parser_.feed(bytes);
@@ -40,6 +43,8 @@ class ReplyReader {
     const ReplyParser& parser() const { return parser_; }
 
   private:
+    bool is_raw() const { return syntax_.think_end.empty(); }
+
     const Tokenizer& tokenizer_;
     const std::vector<int32_t>& stop_ids_;
     ReplySyntax syntax_;
@@ -55,7 +60,7 @@ Result<ModelInput> chat_input(const OpenedText& text, const ChatSession& session
     Prompt prompt = NEREUS_TRY(format->render(request));
     ModelInput input;
     input.syntax = format->reply_syntax(request, prompt);
-    if (!request.thinking && input.syntax.starts_in_thinking) {
+    if (!request.thinking.value_or(true) && input.syntax.starts_in_thinking) {
         const bool new_line = prompt.text().ends_with('\n');
         prompt.pieces.push_back(
             {(new_line ? "\n" : "\n\n") + input.syntax.think_end + "\n\n", true});

@@ -97,13 +97,12 @@ class ChatLoop {
                          human_bytes(n_bytes), setup_.engine.limits().context_tokens));
     }
 
-    void note(std::string_view text) {
-        setup_.streams.to_err()(styled(neutralise(text), sgr::kDim, setup_.streams.err) + "\n");
+    void say(std::string_view text, std::string_view style) {
+        const TerminalTraits now = traits_of(STDERR_FILENO, setup_.streams.wishes);
+        setup_.streams.to_err()(styled(wrapped(neutralise(text), now), style, now) + "\n");
     }
-
-    void complain(std::string_view text) {
-        setup_.streams.to_err()(styled(neutralise(text), sgr::kRed, setup_.streams.err) + "\n");
-    }
+    void note(std::string_view text) { say(text, sgr::kDim); }
+    void complain(std::string_view text) { say(text, sgr::kRed); }
 
     /// True for the second Ctrl+C at the prompt, or the first one right after a stopped answer.
     bool interrupted_before() {
@@ -135,6 +134,8 @@ class ChatLoop {
         const auto reply = [&]() -> Result<Reply> {
             ModelInput input = setup_.raw ? NEREUS_TRY(raw_input(setup_.opened.text, raw_text_))
                                           : NEREUS_TRY(chat_input(setup_.opened.text, session_));
+            setup_.streams.out = traits_of(STDOUT_FILENO, setup_.streams.wishes);
+            setup_.streams.err = traits_of(STDERR_FILENO, setup_.streams.wishes);
             const auto view = create_chat_view(setup_.streams, session_.settings.think);
             return answer_once(setup_, session_, std::move(input), *view);
         }();

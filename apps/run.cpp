@@ -159,13 +159,8 @@ std::string name_of(const fs::path& model) {
 
 Result<ExitCode> run(const RunFlags& flags, const CommonOptions& common) {
     Target target = NEREUS_TRY(target_of(flags));
-    if (!target.prompt.has_value() && ::isatty(STDIN_FILENO) != 1) {
-        target.prompt = NEREUS_TRY(read_stdin());
-    }
-    if (target.prompt.has_value() && target.prompt->empty()) {
-        return make_error(ErrorCode::kInvalidArgument, "the prompt is empty");
-    }
-    if (flags.json && !target.prompt.has_value()) {
+    const bool from_stdin = !target.prompt.has_value() && ::isatty(STDIN_FILENO) != 1;
+    if (flags.json && !from_stdin && !target.prompt.has_value()) {
         return make_error(ErrorCode::kInvalidArgument,
                           "--json needs a prompt, as an argument or on standard input");
     }
@@ -175,6 +170,12 @@ Result<ExitCode> run(const RunFlags& flags, const CommonOptions& common) {
     streams.out = traits_of(STDOUT_FILENO, streams.wishes);
     streams.err = traits_of(STDERR_FILENO, streams.wishes);
     const OpenedModel opened = NEREUS_TRY(open_with_progress(target.model, common, streams));
+    if (from_stdin) {  // after the model: a wrong path should not wait for the end of a pipe
+        target.prompt = NEREUS_TRY(read_stdin());
+    }
+    if (target.prompt.has_value() && target.prompt->empty()) {
+        return make_error(ErrorCode::kInvalidArgument, "the prompt is empty");
+    }
     ChatSession session = NEREUS_TRY(session_of(flags, opened.generation));
     EngineLimits limits;
     limits.context_tokens = flags.context;

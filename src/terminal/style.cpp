@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/unicode.h"
+#include "terminal/layout/wrap_writer.h"
 
 namespace nereus {
 namespace {
@@ -70,6 +71,17 @@ std::string styled(std::string_view text, std::string_view style, const Terminal
 std::string neutralise(std::string_view text) { return neutralised(text, "\n\t", "\r"); }
 
 std::string neutralise_line(std::string_view text) { return neutralised(text, "", ""); }
+
+std::string wrapped(std::string_view text, const TerminalTraits& traits) {
+    if (!traits.is_terminal) {
+        return std::string(text);
+    }
+    std::string out;
+    WrapWriter wrap([&](std::string_view bytes) { out += bytes; }, traits.columns - 1);
+    wrap.write(text);
+    wrap.flush();
+    return out;
+}
 
 int text_columns(std::string_view text) {
     int columns = 0;

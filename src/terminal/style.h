@@ -49,6 +49,10 @@ std::string neutralise(std::string_view text);
 /// neutralise() for one line: newline and tab become pictures as well.
 std::string neutralise_line(std::string_view text);
 
+/// The text with rows broken at words, so that none is wider than the window; unchanged without a
+/// terminal. Without styles and control characters but newline.
+std::string wrapped(std::string_view text, const TerminalTraits& traits);
+
 /// Columns a text takes; control characters take none.
 int text_columns(std::string_view text);
 
