@@ -12,7 +12,7 @@ namespace {
 /// Keys that Python holds equal (1, 1.0, True) get one spelling.
 std::string key_of(const Value& key) {
     if (const Text* text = key.text()) {
-        return "s" + text->bytes();
+        return fmt::format("s{}", text->bytes());
     }
     if (const auto integer = key.as_integer()) {
         return fmt::format("n{}.0", *integer);
