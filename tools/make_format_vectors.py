@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Writes tests/data/formats/NAME.bin: blocks of each GGUF format and the floats gguf-py makes of them.
+"""Writes tests/data/formats/NAME.bin: blocks of each GGUF format, and gguf-py's floats of them.
 
     python3 -m venv venv && venv/bin/pip install gguf numpy
     venv/bin/python tools/make_format_vectors.py [OUT]          (default tests/data/formats)
 
-A file is little-endian: uint32 n_numbers, uint32 n_bytes, the stored row, n_numbers float32. Rows are
-random bytes with finite scales, among them zero and subnormal ones. NAME-encoded.bin holds the row
-that the reference quantiser makes of the floats instead.
+A file is little-endian: uint32 n_numbers, uint32 n_bytes, the stored row, n_numbers float32. Rows
+are random bytes with finite scales, among them zero and subnormal ones. NAME-encoded.bin holds the
+row that the reference quantiser makes of the floats instead.
 """
 
 import pathlib

@@ -4,8 +4,8 @@
     python3 -m venv venv && venv/bin/pip install gguf numpy
     venv/bin/python tools/make_gguf.py [OUT]          (default tests/data/gguf)
 
-Keys, tensor names and transforms follow llama.cpp's converter, so that a file read rightly gives the
-logits of tests/golden/*/logits.f32: matrices stay BF16 (exact), vectors and routers are F32.
+Keys, tensor names and transforms follow llama.cpp's converter, so that a file read rightly gives
+the logits of tests/golden/*/logits.f32: matrices stay BF16 (exact), vectors and routers are F32.
   *-mla.gguf     attn_k_b (transposed per head) and attn_v_b, head_count_kv 1: files since 2025
   *-legacy.gguf  attn_kv_b, head_count_kv = head_count: files before that, and ik_llama.cpp's
 The vocabulary is trivial: two control tokens, 256 bytes, one merge, padding.
@@ -238,8 +238,9 @@ def make_dense(out, golden, arch, split=0):
         model.vector(blk + "attn_norm.weight", tensors[source + "input_layernorm.weight"])
         for part, n_heads in (("q", heads), ("k", heads_kv), ("v", 0)):
             weight = tensors[f"{source}self_attn.{part}_proj.weight"]
-            swap = arch == "llama" and n_heads
-            model.matrix(f"{blk}attn_{part}.weight", interleaved(weight, n_heads) if swap else weight)
+            if arch == "llama" and n_heads:
+                weight = interleaved(weight, n_heads)
+            model.matrix(f"{blk}attn_{part}.weight", weight)
             bias = tensors.get(f"{source}self_attn.{part}_proj.bias")
             if bias is not None:
                 model.vector(f"{blk}attn_{part}.bias", bias)

@@ -41,7 +41,7 @@ void make_folder(const fs::path& folder) {
     spill(folder / kShard1,
           safetensors_file(
               R"({"w.weight":{"dtype":"F8_E4M3","shape":[130,3],"data_offsets":[0,390]},
-                                    "norm.weight":{"dtype":"BF16","shape":[3],"data_offsets":[390,396]}})",
+                    "norm.weight":{"dtype":"BF16","shape":[3],"data_offsets":[390,396]}})",
               396));
     spill(folder / kShard2,
           safetensors_file(
@@ -274,16 +274,15 @@ INSTANTIATE_TEST_SUITE_P(
                    replace_in(f / kIndex, "w.weight_scale_inv", "other");
                },
                kCorrupt, "w.weight_scale_inv is missing"},
-        Broken{
-            "scales_of_a_bf16_weight",
-            [](auto& f) {
-                scales(
-                    f,
-                    R"({"norm.weight_scale_inv":{"dtype":"F32","shape":[2,1],"data_offsets":[0,8]}})",
-                    8);
-                replace_in(f / kIndex, "w.weight_scale_inv", "norm.weight_scale_inv");
-            },
-            kUnsupported, "norm.weight is bf16"},
+        Broken{"scales_of_a_bf16_weight",
+               [](auto& f) {
+                   scales(f,
+                          R"({"norm.weight_scale_inv":
+                              {"dtype":"F32","shape":[2,1],"data_offsets":[0,8]}})",
+                          8);
+                   replace_in(f / kIndex, "w.weight_scale_inv", "norm.weight_scale_inv");
+               },
+               kUnsupported, "norm.weight is bf16"},
         Broken{"scaled_weight_of_rank_1",
                [](auto& f) { replace_in(f / kShard1, "[130,3]", "[390]  "); }, kUnsupported,
                "expected a matrix"}),

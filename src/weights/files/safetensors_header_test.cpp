@@ -65,7 +65,8 @@ TEST(SafetensorsHeader, reads_as_many_tensors_as_v3_has) {
     std::string header = "{";
     for (int i = 0; i < 92'000; ++i) {
         header += fmt::format(
-            R"({}"model.layers.{}.mlp.experts.{}.gate_proj.weight":{{"dtype":"U8","shape":[1,1],"data_offsets":[{},{}]}})",
+            R"({}"model.layers.{}.mlp.experts.{}.gate_proj.weight":
+               {{"dtype":"U8","shape":[1,1],"data_offsets":[{},{}]}})",
             i == 0 ? "" : ",", i / 1000, i % 1000, i, i + 1);
     }
     const auto tensors = read(safetensors_file(header + "}", 92'000));
@@ -114,10 +115,9 @@ INSTANTIATE_TEST_SUITE_P(
         field("dim_overflow",
               R"("dtype":"F32","shape":[4294967296,4294967296,4],"data_offsets":[0,4])",
               "larger than any file"),
-        field(
-            "zero_times_huge",
-            R"("dtype":"F32","shape":[0,9223372036854775807,9223372036854775807],"data_offsets":[0,0])",
-            "larger than any file"),
+        field("zero_times_huge",
+              R"("dtype":"F32","shape":[0,9223372036854775807,9],"data_offsets":[0,0])",
+              "larger than any file"),
         field("shape_is_a_string", R"("dtype":"F32","shape":"1","data_offsets":[0,4])",
               "found \"1\""),
         field("shape_nan", R"("dtype":"F32","shape":[NaN],"data_offsets":[0,4])", "NaN"),
