@@ -127,8 +127,23 @@ struct Avx2 {
         return {_mm256_cvtph_ps(_mm256_castsi256_si128(halves)),
                 _mm256_cvtph_ps(_mm256_extracti128_si256(halves, 1))};
     }
+    /// The f16 `bits` in every lane, without a detour over a scalar.
+    static Floats broadcast_f16(uint16_t bits) {
+        const __m256 all = _mm256_cvtph_ps(_mm_set1_epi16(static_cast<int16_t>(bits)));
+        return {all, all};
+    }
     static Floats join(__m256 x, __m256 y) { return {x, y}; }
 
+    /// Whether one of the 128 codes at p is 0x7f or 0xff.
+    static bool has_e4m3_nan(const unsigned char* p) {
+        const __m256i nan = _mm256_set1_epi8(0x7f);
+        __m256i found = _mm256_setzero_si256();
+        for (int i = 0; i < 4; ++i) {
+            const __m256i bytes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p) + i);
+            found = _mm256_or_si256(found, _mm256_cmpeq_epi8(_mm256_and_si256(bytes, nan), nan));
+        }
+        return _mm256_testz_si256(found, found) == 0;
+    }
     /// All bits of lane i set where bit i of `bits` is.
     static Ints spread(uint32_t bits) {
         const __m256i all = _mm256_set1_epi32(static_cast<int>(bits));

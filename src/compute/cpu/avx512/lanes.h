@@ -91,11 +91,25 @@ struct Avx512 {
         return _mm512_cvtepu16_epi32(_mm256_loadu_si256(static_cast<const __m256i*>(p)));
     }
     static Floats from_f16(__m256i halves) { return _mm512_cvtph_ps(halves); }
+    /// The f16 `bits` in every lane, without a detour over a scalar.
+    static Floats broadcast_f16(uint16_t bits) {
+        return _mm512_cvtph_ps(_mm256_set1_epi16(static_cast<int16_t>(bits)));
+    }
     /// The low eight lanes from a, the high eight from b.
     static Floats join(__m256 a, __m256 b) {
         return _mm512_insertf32x8(_mm512_castps256_ps512(a), b, 1);
     }
 
+    /// Whether one of the 128 codes at p is 0x7f or 0xff: one more is 0 in the low seven bits.
+    static bool has_e4m3_nan(const unsigned char* p) {
+        const Ints one = _mm512_set1_epi8(1);
+        const Ints low_bits = _mm512_set1_epi8(0x7f);
+        const __mmask64 a =
+            _mm512_testn_epi8_mask(_mm512_add_epi8(_mm512_loadu_si512(p), one), low_bits);
+        const __mmask64 b =
+            _mm512_testn_epi8_mask(_mm512_add_epi8(_mm512_loadu_si512(p + 64), one), low_bits);
+        return _kortestz_mask64_u8(a, b) == 0;
+    }
     /// Bit i of `bits` as bit 4 of lane i.
     static Ints bits_at_4(uint32_t bits) {
         return _mm512_maskz_mov_epi32(static_cast<__mmask16>(bits), splat(16));

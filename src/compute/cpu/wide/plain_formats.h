@@ -99,7 +99,9 @@ struct Fp8Block128 {
     };
     static void open(const unsigned char* data, const float* scale, Block& block) {
         const float factor = scale == nullptr ? 1.0F : *scale;
-        block = {data, factor * 256.0F, !(factor < 0x1p+100F && factor > -0x1p+100F)};
+        block.data = data;
+        block.scale = factor * 256.0F;
+        block.huge = (bits_of_float(factor) & 0x7f800000U) >= ((127U + 100U) << 23);
     }
     static typename V::Floats at(const unsigned char* p, float scale) {
         const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
@@ -126,14 +128,7 @@ struct Fp8Block128 {
             }
             return found;
         }
-        const __m256i nan = _mm256_set1_epi8(0x7f);
-        __m256i found = _mm256_setzero_si256();
-        for (int i = 0; i < 4; ++i) {
-            const __m256i bytes =
-                _mm256_loadu_si256(reinterpret_cast<const __m256i*>(block.data) + i);
-            found = _mm256_or_si256(found, _mm256_cmpeq_epi8(_mm256_and_si256(bytes, nan), nan));
-        }
-        return block.huge | (_mm256_testz_si256(found, found) == 0);
+        return block.huge | V::has_e4m3_nan(block.data);
     }
     static float slow_value(const RowPointer& row, int64_t c) {
         const unsigned code = row.data[c];

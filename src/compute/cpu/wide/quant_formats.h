@@ -24,7 +24,7 @@ struct Q8_0 : BlockFormat {
         const unsigned char* codes;
     };
     static void open(const unsigned char* p, const float*, Block& block) {
-        block = {V::broadcast(read_f16(p)), p + 2};
+        block = {V::broadcast_f16(read<uint16_t>(p)), p + 2};
     }
     template <int G>
     static typename V::Floats values(const Block& block) {
