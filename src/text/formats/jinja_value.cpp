@@ -174,7 +174,7 @@ const Value* Dict::find(const Value& key) const {
 }
 
 const Value* Dict::find(std::string_view key) const {
-    const auto found = index.find("s" + std::string(key));
+    const auto found = index.find(fmt::format("s{}", key));
     return found == index.end() ? nullptr : &items[found->second].second;
 }
 
