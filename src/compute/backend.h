@@ -70,11 +70,11 @@ enum class RopeLayout { kInterleaved, kRotateHalf };
 /// Rotates `width` floats of each of n_heads heads in place. Angles come from a table
 /// [max_position, width/2] of cos and sin.
 struct RopeArgs {
-    Rows x;                     ///< [n_tokens, ...]
-    int64_t offset = 0;         ///< of head 0's rotated part within a row
-    int64_t head_stride = 0;    ///< floats from one head to the next
+    Rows x;                   ///< [n_tokens, ...]
+    int64_t offset = 0;       ///< of head 0's rotated part within a row
+    int64_t head_stride = 0;  ///< floats from one head to the next
     int64_t n_heads = 1;
-    int64_t width = 0;          ///< rotated floats a head, even
+    int64_t width = 0;  ///< rotated floats a head, even
     RopeLayout layout = RopeLayout::kInterleaved;
     std::span<const int32_t> positions;  ///< [n_tokens]
     const float* cos = nullptr;          ///< [max_position, width/2]
@@ -91,9 +91,9 @@ struct RouterParams {
     int64_t n_group = 1;
     int64_t topk_group = 1;
     int64_t top_k = 1;
-    bool norm_topk_prob = false;      ///< divide by the sum (+1e-20)
-    float routed_scaling_factor = 1;  ///< applied as the family says, see scale_after_norm
-    bool scale_after_norm = true;     ///< false: V2's exclusive branches (normalise or scale)
+    bool norm_topk_prob = false;            ///< divide by the sum (+1e-20)
+    float routed_scaling_factor = 1;        ///< applied as the family says, see scale_after_norm
+    bool scale_after_norm = true;           ///< false: V2's exclusive branches (normalise or scale)
     const float* selection_bias = nullptr;  ///< [n_experts], for the choice only; may be null
 };
 
@@ -118,8 +118,8 @@ class Backend {
     virtual void rope(const RopeArgs& args) = 0;
     virtual void attend_latent(const AttendLatentArgs& args) = 0;
     virtual void attend_grouped(const AttendGroupedArgs& args) = 0;
-    /// From router logits [n_tokens, n_experts]: ids and weights [n_tokens, top_k], best first; ties
-    /// take the lower index.
+    /// From router logits [n_tokens, n_experts]: ids and weights [n_tokens, top_k], best first;
+    /// ties take the lower index.
     virtual void route_experts(ConstRows logits, const RouterParams& params, int32_t* ids,
                                float* weights) = 0;
     /// out[i] = x[rows[i]]
