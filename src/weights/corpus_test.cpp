@@ -17,7 +17,10 @@ template <typename Read>
 int replay(const std::string& name, Read read) {
     int n_accepted = 0;
     const std::string folder = std::string(NEREUS_SOURCE_DIR) + "/tests/fuzz/corpus/" + name;
-    for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
+        if (!entry.is_regular_file()) {
+            continue;
+        }
         const std::string file = testing::slurp(entry.path());
         const auto result = read(testing::bytes_of(file));
         n_accepted += result.ok() ? 1 : 0;
