@@ -41,7 +41,7 @@ class GgufMetadata {
     virtual std::optional<double> number(std::string_view key) const = 0;    ///< any numeric type
     virtual std::optional<std::string_view> string(std::string_view key) const = 0;
     virtual std::vector<std::string_view> strings(std::string_view key) const = 0;  ///< or empty
-    virtual std::vector<double> numbers(std::string_view key) const = 0;  ///< or empty
+    virtual std::vector<double> numbers(std::string_view key) const = 0;            ///< or empty
 };
 
 enum class CheckpointKind { kHuggingFace, kGguf };
