@@ -1,6 +1,7 @@
 #include "text/tokenizers/added_tokens.h"
 
 #include <algorithm>
+#include <tuple>
 
 #include "base/unicode.h"
 
@@ -54,8 +55,9 @@ bool is_control_token(const AddedToken& token) {
 }
 
 AddedTokenFinder::AddedTokenFinder(std::vector<AddedToken> tokens) : tokens_(std::move(tokens)) {
-    std::stable_sort(tokens_.begin(), tokens_.end(),
-                     [](const AddedToken& a, const AddedToken& b) { return a.text < b.text; });
+    std::sort(tokens_.begin(), tokens_.end(), [](const AddedToken& a, const AddedToken& b) {
+        return std::tie(a.text, a.id) < std::tie(b.text, b.id);
+    });
     const auto same = [](const AddedToken& a, const AddedToken& b) { return a.text == b.text; };
     tokens_.erase(std::unique(tokens_.begin(), tokens_.end(), same), tokens_.end());
     for (uint32_t i = 0; i < tokens_.size(); ++i) {

@@ -44,7 +44,7 @@ struct TextSegment {
 class AddedTokenFinder {
   public:
     AddedTokenFinder() = default;
-    /// tokens: none empty; with the same text the first counts.
+    /// tokens: none empty; with the same text the lowest id counts.
     explicit AddedTokenFinder(std::vector<AddedToken> tokens);
 
     bool empty() const { return tokens_.empty(); }
