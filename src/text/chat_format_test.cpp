@@ -95,5 +95,60 @@ TEST(ChatFormat, jinja_agrees_with_the_reference_engine_on_every_small_template)
     EXPECT_GT(n_cases, 100);
 }
 
+TEST(ChatFormat, the_bundled_models_template_renders_its_own_training_format) {
+    const std::string path = "models/nereus-seed/tokenizer_config.json";
+    const Json config = parse_json(read_text(path), path).value();
+    const Json variables = {{"bos_token", "<B>"}, {"eos_token", "<E>"}};
+    const auto format =
+        create_jinja_format(config["chat_template"].get<std::string>(), path, variables);
+    ASSERT_TRUE(format.ok()) << format.error().message;
+    ChatRequest request;
+    request.messages = {{{"role", "system"}, {"content", "S"}},
+                        {{"role", "user"}, {"content", "1+1?"}},
+                        {{"role", "assistant"}, {"content", "<think>\neasy</think>\n\n2"}},
+                        {{"role", "user"}, {"content", "2+2?"}}};
+    const auto prompt = (*format)->render(request);
+    ASSERT_TRUE(prompt.ok()) << prompt.error().message;
+    EXPECT_EQ(prompt->text(),
+              "<B>S<｜User｜>1+1?<｜Assistant｜>2<｜end▁of▁sentence｜><｜User｜>2+2?"
+              "<｜Assistant｜><think>\n");
+    EXPECT_TRUE((*format)->reply_syntax(request, *prompt).starts_in_thinking);
+}
+
+struct SmallModelCase {
+    const char* source;
+    const char* rendered;
+};
+
+/// The two shapes that small chat models ship: ChatML with a default system text, and one marker a
+/// line with trim_blocks at work.
+constexpr SmallModelCase kSmallModels[] = {
+    {"{% for message in messages %}{% if loop.first and messages[0]['role'] != 'system' %}"
+     "{{ '<|im_start|>system\nBe kind<|im_end|>\n' }}{% endif %}{{'<|im_start|>' + message['role']"
+     " + '\n' + message['content'] + '<|im_end|>' + '\n'}}{% endfor %}{% if add_generation_prompt "
+     "%}{{ '<|im_start|>assistant\n' }}{% endif %}",
+     "<|im_start|>system\nBe kind<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n"
+     "<|im_start|>assistant\nHello<|im_end|>\n<|im_start|>user\nBye<|im_end|>\n"
+     "<|im_start|>assistant\n"},
+    {"{% for message in messages %}\n{% if message['role'] == 'user' %}\n{{ '<|user|>\n' + "
+     "message['content'] + eos_token }}\n{% elif message['role'] == 'assistant' %}\n"
+     "{{ '<|assistant|>\n'  + message['content'] + eos_token }}\n{% endif %}\n"
+     "{% if loop.last and add_generation_prompt %}\n{{ '<|assistant|>' }}\n{% endif %}\n"
+     "{% endfor %}",
+     "<|user|>\nHi</s>\n<|assistant|>\nHello</s>\n<|user|>\nBye</s>\n<|assistant|>\n"},
+};
+
+TEST(ChatFormat, jinja_renders_the_templates_of_small_chat_models) {
+    const Json variables = {{"bos_token", "<s>"}, {"eos_token", "</s>"}};
+    ChatRequest request;
+    request.messages = {{{"role", "user"}, {"content", "Hi"}},
+                        {{"role", "assistant"}, {"content", "Hello"}},
+                        {{"role", "user"}, {"content", "Bye"}}};
+    for (const SmallModelCase& one : kSmallModels) {
+        const auto format = create_jinja_format(one.source, "small", variables).value();
+        EXPECT_EQ(format->render(request).value().text(), one.rendered);
+    }
+}
+
 }  // namespace
 }  // namespace nereus

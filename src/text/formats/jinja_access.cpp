@@ -129,7 +129,7 @@ Result<Value> attribute_of(const Value& value, std::string_view name) {
 }
 
 Result<Value> item_of(const Value& value, const Value& key, Budget& budget) {
-    NEREUS_TRY(budget.spend(key.extent().weight));
+    NEREUS_TRY(budget.spend_weight(key.extent().weight));
     if (const Dict* dict = value.dict()) {
         const Value* found = dict->find(key);
         const Text* name = key.text();

@@ -49,7 +49,7 @@ class Interpreter {
                               "the template nests deeper than {} levels while it runs",
                               kEvaluatorDepthMax);
         }
-        return machine_.budget.spend();
+        return machine_.budget.tick();
     }
 
     // ---- statements
@@ -259,6 +259,8 @@ class Interpreter {
     Result<Value> eval_name(const Expression& expression) { return look_up(expression.name); }
 
     Result<Value> eval_list(const Expression& expression) {
+        const auto n_items = static_cast<int64_t>(expression.children.size());
+        NEREUS_TRY(machine_.budget.spend_list(n_items));
         std::vector<Value> items;
         items.reserve(expression.children.size());
         for (const ExpressionPtr& child : expression.children) {
@@ -338,7 +340,7 @@ class Interpreter {
     Result<Value> eval_postfix(const Expression& expression) {
         Value value = NEREUS_TRY(evaluate(*expression.children[0]));
         for (const Postfix& postfix : expression.postfixes) {
-            NEREUS_TRY(machine_.budget.spend());
+            NEREUS_TRY(machine_.budget.tick());
             const Step step = kSteps[static_cast<size_t>(postfix.kind)];
             Result<Value> next = (this->*step)(value, postfix);
             if (!next.ok()) {
@@ -429,6 +431,7 @@ class Interpreter {
         }
         NEREUS_TRY(enter());
         const DepthGuard guard(depth_);
+        NEREUS_TRY(machine_.budget.spend());
         const size_t outer_base = std::exchange(macro_base_, scopes_.size());
         Result<Value> result = run_macro_body(macro, arguments);
         macro_base_ = outer_base;

@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <fstream>
+#include <sstream>
 
 #include "text/chat_format.h"
 #include "text/formats/jinja_limits.h"
@@ -219,6 +221,23 @@ TEST(JinjaLimits, long_flat_expressions_are_not_deep) {
     EXPECT_EQ(marked(sum), "[20001]");
     const auto filters = render("{{ 'x'" + repeat(" | upper", 2000) + " }}", user(""));
     EXPECT_EQ(marked(filters), "[X]");
+}
+
+TEST(JinjaLimits, five_hundred_tool_results_in_a_thousand_messages_fit) {
+    Json messages = user("go");
+    for (int i = 0; i < 500; ++i) {
+        messages.push_back(parse_json(R"({"role": "assistant", "content": "", "tool_calls": [
+            {"type": "function", "function": {"name": "f", "arguments": {"a": 1}}}]})",
+                                      "test")
+                               .value());
+        messages.push_back({{"role", "tool"}, {"content", std::string(2000, 'x')}});
+    }
+    std::ifstream file(NEREUS_SOURCE_DIR "/tests/data/templates/deepseek-ai-DeepSeek-V3.2.jinja");
+    std::stringstream source;
+    source << file.rdbuf();
+    const auto prompt = render(source.str(), messages);
+    ASSERT_TRUE(prompt.ok()) << prompt.error().message;
+    EXPECT_GT(prompt->text().size(), 1'000'000U);
 }
 
 struct ErrorCase {

@@ -21,8 +21,12 @@ inline constexpr int kValueDepthMax = 128;
 /// Text costs a step a started 256 bytes: a run cannot write more than 256 MB in all.
 inline constexpr size_t kBytesPerStep = 256;
 
-/// What one run may still do. Every node evaluated, list item built and 256 bytes written is a
-/// step.
+/// So many evaluated nodes are one step. V3.2's template walks all messages again for every tool
+/// result at about 17 nodes a message: 500 results in 1,000 messages must fit.
+inline constexpr uint64_t kNodesPerStep = 32;
+
+/// What one run may still do. A turn of a loop, a call, an item of a list and 256 bytes written are
+/// a step each; 32 evaluated nodes are one.
 class Budget {
   public:
     /// errors: overloaded
@@ -34,6 +38,10 @@ class Budget {
         }
         return {};
     }
+    /// For one node evaluated. errors: overloaded
+    Status tick() { return ++ticks_ % kNodesPerStep == 0 ? spend() : Status(); }
+    /// For work on a value that is free when the value is small. errors: overloaded
+    Status spend_weight(int64_t weight) { return weight > 1 ? spend(weight) : tick(); }
     /// For a text of `bytes` bytes that is about to be made. errors: overloaded
     Status spend_text(size_t bytes) {
         if (bytes > kOutputBytesMax) {
@@ -55,6 +63,7 @@ class Budget {
 
   private:
     int64_t steps_left_ = kStepsMax;
+    uint64_t ticks_ = 0;
 };
 
 }  // namespace nereus::jinja

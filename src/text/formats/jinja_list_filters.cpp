@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <list>
 
 #include "text/formats/jinja_access.h"
 #include "text/formats/jinja_operators.h"
@@ -55,7 +56,6 @@ Status sort_keyed(std::vector<Keyed>& items, bool reverse, Budget& budget) {
     int64_t weight = 0;
     for (const Keyed& item : items) {
         weight += item.key.extent().weight;
-        NEREUS_TRY(budget.spend(0));
     }
     // Every key takes part in about log2(n) comparisons of a merge sort.
     NEREUS_TRY(budget.spend(std::min(weight, kStepsMax) *
@@ -68,7 +68,10 @@ Status sort_keyed(std::vector<Keyed>& items, bool reverse, Budget& budget) {
         }
         return smaller.ok() && *smaller;
     };
-    std::stable_sort(items.begin(), items.end(), before);
+    // A list sorts stably by merging, which no inconsistent order (NaN, an error) can lead astray.
+    std::list<Keyed> sorted(items.begin(), items.end());
+    sorted.sort(before);
+    items.assign(sorted.begin(), sorted.end());
     return error ? Status(*error) : Status();
 }
 

@@ -200,7 +200,7 @@ Result<bool> apply_comparison(std::string_view operation, const Value& a, const 
     if (operation == "in" || operation == "not in") {
         return NEREUS_TRY(contains(b, a, budget)) == (operation == "in");
     }
-    NEREUS_TRY(budget.spend(std::min(a.extent().weight, b.extent().weight)));
+    NEREUS_TRY(budget.spend_weight(std::min(a.extent().weight, b.extent().weight)));
     if (operation == "==" || operation == "!=") {
         return equal(a, b) == (operation == "==");
     }

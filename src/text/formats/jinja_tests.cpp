@@ -134,7 +134,8 @@ Result<bool> contains(const Value& container, const Value& item, Budget& budget)
     }
     if (const List* list = container.list()) {
         for (const Value& candidate : list->items) {
-            NEREUS_TRY(budget.spend(std::min(candidate.extent().weight, item.extent().weight)));
+            NEREUS_TRY(
+                budget.spend_weight(std::min(candidate.extent().weight, item.extent().weight)));
             if (equal(candidate, item)) {
                 return true;
             }
