@@ -4,14 +4,15 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
-#include <random>
 
 #include "apps/chat_loop.h"
 #include "apps/input.h"
 #include "apps/open.h"
+#include "base/rng.h"
 #include "base/unicode.h"
 #include "terminal/progress.h"
 
@@ -120,6 +121,12 @@ void override_with(const std::optional<T>& flag, T& value) {
     value = flag.value_or(value);
 }
 
+/// Another one for every start of the program; 32 bits, so that it is easily typed again.
+uint64_t fresh_seed() {
+    const auto now = std::chrono::system_clock::now().time_since_epoch().count();
+    return random_bits(static_cast<uint64_t>(now), static_cast<uint64_t>(::getpid()), 0) >> 32;
+}
+
 Result<ChatSession> session_of(const RunFlags& flags, const GenerationDefaults& defaults) {
     ChatSession session;
     session.set_system(flags.system);
@@ -132,7 +139,7 @@ Result<ChatSession> session_of(const RunFlags& flags, const GenerationDefaults& 
     override_with(flags.repetition_penalty, sampling.repetition_penalty);
     override_with(flags.presence_penalty, sampling.presence_penalty);
     override_with(flags.frequency_penalty, sampling.frequency_penalty);
-    sampling.seed = flags.seed.has_value() ? *flags.seed : std::random_device{}();
+    sampling.seed = flags.seed.has_value() ? *flags.seed : fresh_seed();
     if (flags.greedy) {
         sampling.temperature = 0;
     }

@@ -1,0 +1,153 @@
+#pragma once
+// Runs the real program for tests: through pipes, or on a pseudo-terminal as a person would.
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <pty.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <vector>
+
+namespace nereus {
+
+struct ProcessResult {
+    int exit_code = -1;
+    std::string out, err;
+};
+
+/// A folder of this test process, removed with it.
+inline std::filesystem::path scratch_folder() {
+    static const struct Folder {
+        std::filesystem::path path = std::filesystem::temp_directory_path() /
+                                     ("nereus_run_test." + std::to_string(::getpid()));
+        Folder() { std::filesystem::create_directories(path); }
+        ~Folder() { std::filesystem::remove_all(path); }
+    } folder;
+    return folder.path;
+}
+
+inline std::string file_text(const std::filesystem::path& path) {
+    std::ostringstream text;
+    text << std::ifstream(path).rdbuf();
+    return text.str();
+}
+
+inline int exit_code_of_status(int status) {
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+/// Becomes the program, with a private state folder.
+[[noreturn]] inline void become_program(std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), NEREUS_BINARY);
+    std::vector<char*> pointers;
+    for (std::string& argument : arguments) {
+        pointers.push_back(argument.data());
+    }
+    pointers.push_back(nullptr);
+    ::setenv("XDG_STATE_HOME", (scratch_folder() / "state").c_str(), 1);
+    ::setenv("TERM", "xterm", 1);
+    ::unsetenv("NO_COLOR");
+    ::execv(NEREUS_BINARY, pointers.data());
+    ::_exit(127);
+}
+
+/// Runs to the end with `input` on stdin.
+inline ProcessResult run_program(const std::vector<std::string>& arguments,
+                                 const std::string& input = "") {
+    const auto folder = scratch_folder();
+    std::ofstream(folder / "in") << input;
+    const pid_t child = ::fork();
+    if (child == 0) {
+        const int in = ::open((folder / "in").c_str(), O_RDONLY);
+        const int out = ::open((folder / "out").c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+        const int err = ::open((folder / "err").c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+        ::dup2(in, 0);
+        ::dup2(out, 1);
+        ::dup2(err, 2);
+        become_program(arguments);
+    }
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    return {exit_code_of_status(status), file_text(folder / "out"), file_text(folder / "err")};
+}
+
+/// The program on a pseudo-terminal of 80 x 24.
+class TerminalProgram {
+  public:
+    explicit TerminalProgram(const std::vector<std::string>& arguments) {
+        const winsize size = {.ws_row = 24, .ws_col = 80, .ws_xpixel = 0, .ws_ypixel = 0};
+        child_ = ::forkpty(&master_, nullptr, nullptr, &size);
+        if (child_ == 0) {
+            become_program(arguments);
+        }
+    }
+    ~TerminalProgram() {
+        if (child_ > 0) {
+            ::kill(child_, SIGKILL);
+            ::waitpid(child_, nullptr, 0);
+        }
+        ::close(master_);
+    }
+    TerminalProgram(const TerminalProgram&) = delete;
+    TerminalProgram& operator=(const TerminalProgram&) = delete;
+
+    void type(const std::string& keys) {
+        EXPECT_EQ(::write(master_, keys.data(), keys.size()), static_cast<ssize_t>(keys.size()));
+    }
+
+    /// Reads until `text` appears after everything found before. False after a generous minute:
+    /// the machine may be busy.
+    bool wait_for(const std::string& text) {
+        const auto deadline = std::chrono::steady_clock::now() + std::chrono::minutes(1);
+        while (true) {
+            const size_t at = screen_.find(text, seen_);
+            if (at != std::string::npos) {
+                seen_ = at + text.size();
+                return true;
+            }
+            if (std::chrono::steady_clock::now() > deadline || !read_some()) {
+                ADD_FAILURE() << "waited for \"" << text << "\", got:\n" << screen_.substr(seen_);
+                return false;
+            }
+        }
+    }
+
+    int exit_code() {
+        while (read_some()) {
+        }
+        int status = 0;
+        ::waitpid(child_, &status, 0);
+        child_ = -1;
+        return exit_code_of_status(status);
+    }
+
+    /// Everything the program wrote so far.
+    const std::string& screen() const { return screen_; }
+
+  private:
+    bool read_some() {
+        pollfd waiting = {.fd = master_, .events = POLLIN, .revents = 0};
+        if (::poll(&waiting, 1, 60000) <= 0) {
+            return false;
+        }
+        char bytes[4096];
+        const ssize_t got = ::read(master_, bytes, sizeof(bytes));
+        screen_.append(bytes, got > 0 ? static_cast<size_t>(got) : 0);
+        return got > 0;
+    }
+
+    pid_t child_ = -1;
+    int master_ = -1;
+    std::string screen_;
+    size_t seen_ = 0;
+};
+
+}  // namespace nereus
