@@ -1,7 +1,8 @@
 // The AVX2 kernel table: the kernels of wide/ over this folder's lanes.
 
-#include "compute/cpu/avx2/lanes.h"
 #include "compute/cpu/kernels.h"
+
+#include "compute/cpu/avx2/lanes.h"
 #include "compute/cpu/wide/table.h"
 
 namespace nereus {
