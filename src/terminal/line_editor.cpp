@@ -4,6 +4,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <optional>
@@ -122,8 +123,11 @@ class ScreenEditor final : public LineEditor {
         for (const std::string& word : machine_.candidates()) {
             line += word + "  ";
         }
-        if (!line.empty() && !done) {
-            view.below.push_back(line);
+        line = done ? "" : wrapped(line, traits_);
+        for (size_t begin = 0; begin < line.size();) {
+            const size_t end = std::min(line.find('\n', begin), line.size());
+            view.below.push_back(line.substr(begin, end - begin));
+            begin = end + 1;
         }
         return write_all(options_.output_fd, screen_.draw(view, traits_));
     }

@@ -44,5 +44,10 @@ TEST(Style, styles_are_closed_where_they_are_wanted) {
     EXPECT_EQ(styled("x", sgr::kBold, {.is_terminal = true, .can_style = true}), "\x1b[1mx\x1b[0m");
 }
 
+TEST(Style, notes_break_at_words_and_only_on_terminals) {
+    EXPECT_EQ(wrapped("one two three", {.is_terminal = true, .columns = 9}), "one two\nthree");
+    EXPECT_EQ(wrapped("one two three", {.columns = 9}), "one two three");
+}
+
 }  // namespace
 }  // namespace nereus

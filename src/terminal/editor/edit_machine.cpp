@@ -219,7 +219,7 @@ void EditMachine::complete() {
 
 EditResult EditMachine::apply(const KeyPress& press) {
     using Action = EditResult (*)(EditMachine&, const KeyPress&);
-    constexpr auto kContinue = EditResult::kContinue;
+    static constexpr auto kContinue = EditResult::kContinue;
     struct Row {
         Key key;
         Action action;
