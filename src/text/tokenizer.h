@@ -1,7 +1,7 @@
 #pragma once
 // Strings to token ids and back: byte-level BPE from tokenizer.json or a GGUF vocabulary, and
-// SentencePiece-style BPE from a GGUF vocabulary. Text typed by a user never becomes a control token
-// unless the caller asks for it.
+// SentencePiece-style BPE from a GGUF vocabulary. Text typed by a user never becomes a control
+// token unless the caller asks for it.
 
 #include <cstdint>
 #include <memory>
@@ -21,8 +21,9 @@ struct GgufVocabulary {
     std::string_view pre;    ///< tokenizer.ggml.pre
     std::vector<std::string_view> tokens;
     std::vector<std::string_view> merges;
-    std::vector<double> scores;      ///< SentencePiece only
-    std::vector<double> token_types;  ///< 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused, 6 byte
+    std::vector<double> scores;  ///< SentencePiece only
+    /// 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused, 6 byte
+    std::vector<double> token_types;
     std::optional<int64_t> bos_id, eos_id, eot_id, unknown_id, padding_id;
     std::optional<bool> add_bos, add_eos, add_space_prefix;
 };
@@ -44,7 +45,9 @@ class Tokenizer {
 
     /// The bytes of one token; control tokens give their text. Empty for an id without a token.
     virtual std::string_view token_bytes(int32_t id) const = 0;
-    /// Concatenated bytes, as the reference decoder writes them (skip_control leaves those out).
+    /// Concatenated bytes, as the reference decoder writes them. skip_control leaves out what the
+    /// vocabulary marks special: for DeepSeek that is not "<think>" or "<｜User｜>", whose flag is
+    /// false, though they are control tokens (is_control).
     virtual std::string decode(std::span<const int32_t> ids, bool skip_control) const = 0;
 
     virtual int32_t n_tokens() const = 0;  ///< highest id + 1

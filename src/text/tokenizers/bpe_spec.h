@@ -33,6 +33,9 @@ struct BpeSpec {
     bool ignore_merges = false;  ///< a piece that is a token is that token
     bool byte_fallback = false;  ///< characters without a token become <0xNN> tokens
     bool fuse_unknown = false;   ///< neighbouring unknown characters are one unknown token
+    /// A byte without a token keeps its neighbours apart (llama.cpp); else they may merge as if it
+    /// had not been there (Hugging Face tokenizers).
+    bool missing_bytes_separate = false;
     int32_t unknown_id = kNoToken;
     /// Decoding leaves out one space at the begin of the text.
     bool strip_leading_space = false;

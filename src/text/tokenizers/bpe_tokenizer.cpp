@@ -145,7 +145,9 @@ void BpeTokenizer::encode_piece(std::string_view piece, Encoding& encoding) cons
         return spec_.merges.find(left.id, right.id);
     });
     for (const Symbol& symbol : symbols) {
-        encoding.ids.push_back(symbol.id);
+        if (symbol.id != kNoToken) {
+            encoding.ids.push_back(symbol.id);
+        }
     }
     if (whole == Whole::kUnknown) {
         const bool yes = symbols.size() == 1 && symbols[0].id == token;
@@ -164,7 +166,7 @@ void BpeTokenizer::initial_symbols(std::string_view piece, std::vector<Symbol>& 
     for (size_t i = 0; i < piece.size(); ++i) {
         const int32_t id = byte_ids_[static_cast<uint8_t>(piece[i])];
         const int32_t known = id != kNoToken ? id : spec_.unknown_id;
-        if (known != kNoToken) {
+        if (known != kNoToken || spec_.missing_bytes_separate) {
             symbols.push_back({known, static_cast<uint32_t>(i), 1});
         }
     }

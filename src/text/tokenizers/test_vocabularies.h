@@ -1,11 +1,10 @@
 #pragma once
 // Small vocabularies for tests: tokenizer.json documents to vary, and ready tokenizers.
 
-#include <gtest/gtest.h>
-
 #include <memory>
 #include <string>
 
+#include "base/check.h"
 #include "base/json.h"
 #include "base/unicode.h"
 #include "text/tokenizer.h"
@@ -56,8 +55,8 @@ inline Json added_json(int id, const std::string& text, bool special) {
 
 inline std::unique_ptr<Tokenizer> tokenizer_of(const Json& json) {
     auto created = tokenizer_from_json(dump_json(json), "test.json");
-    EXPECT_TRUE(created.ok()) << (created.ok() ? "" : created.error().message);
-    return created.ok() ? std::move(created).value() : nullptr;
+    NEREUS_CHECK(created.ok());
+    return std::move(created).value();
 }
 
 /// small_json with the special token "<|end|>" as 300 and the plain added token "word" as 301.
@@ -91,7 +90,7 @@ inline std::unique_ptr<Tokenizer> sentencepiece_tokenizer() {
     vocabulary.eos_id = 2;
     vocabulary.unknown_id = 0;
     auto created = tokenizer_from_gguf(vocabulary, "test.gguf");
-    EXPECT_TRUE(created.ok()) << (created.ok() ? "" : created.error().message);
+    NEREUS_CHECK(created.ok());
     return std::move(created).value();
 }
 

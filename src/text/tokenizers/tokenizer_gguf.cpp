@@ -122,6 +122,7 @@ Result<std::unique_ptr<Tokenizer>> byte_level(const GgufVocabulary& vocabulary,
     }
     NEREUS_TRY(read_named_ids(vocabulary, origin, false, spec));
     spec.unknown_id = kNoToken;  // bytes without a token are left out, as llama.cpp does
+    spec.missing_bytes_separate = true;
     return BpeTokenizer::create(std::move(spec), origin);
 }
 

@@ -77,6 +77,18 @@ TEST(TokenizerGguf, InvalidUtf8IsTheReplacementCharacterWhereBytesAreMissing) {
               "b");
 }
 
+TEST(TokenizerGguf, AByteWithoutATokenKeepsItsNeighboursApart) {
+    SmallGguf small("gpt-2");
+    small.vocabulary.tokens[0xc2] = "[unused too]";
+    const std::string merge = "b " + alphabet_characters()[0xa9];
+    const std::string token = "b" + alphabet_characters()[0xa9];
+    small.vocabulary.merges.push_back(merge);
+    small.vocabulary.tokens.push_back(token);
+    small.vocabulary.token_types.push_back(1);
+    EXPECT_EQ(small.tokenizer()->encode("\xcc\xa9", ControlTokens::kAsText), (Ids{0xcc, 0xa9}));
+    EXPECT_EQ(small.tokenizer()->encode("b\xc2\xa9", ControlTokens::kAsText), (Ids{'b', 0xa9}));
+}
+
 TEST(TokenizerGguf, AllPreTypesCompileAndKeepTheText) {
     const std::string text = "Hello  I'm 12345 \xe4\xbd\xa0\xe5\xa5\xbd\n\n\xd0\x9f! x_y\t ";
     std::string names = gguf_pre_type_names() + ",";
