@@ -245,6 +245,26 @@ TEST(Chat, remembers_undoes_saves_and_loads) {
     EXPECT_EQ(info.st_mode & 0777, 0600U);
 }
 
+TEST(Chat, control_c_during_a_single_answer_prints_what_there_is_and_gives_130) {
+    TerminalProgram once({"run", "--greedy", "--raw", "Once upon a time"});
+    ASSERT_TRUE(once.wait_for("assembly"));
+    once.type("\x03");
+    EXPECT_EQ(once.exit_code(), 130);
+    EXPECT_TRUE(once.screen().ends_with("\n"));
+}
+
+TEST(Chat, a_second_turn_finds_the_first_in_the_cache) {
+    TerminalProgram chat({"run", "--greedy", "--stats"});
+    ASSERT_TRUE(chat.wait_for(">>> "));
+    chat.type("What is 3 + 4?\r");
+    ASSERT_TRUE(chat.wait_for(", 0 from the cache"));
+    chat.type("And 12 - 5?\r");
+    // All of the first prompt up to the answer, which the template writes without its reasoning.
+    ASSERT_TRUE(chat.wait_for(", 11 from the cache"));
+    chat.type("\x04");
+    EXPECT_EQ(chat.exit_code(), 0);
+}
+
 TEST(Chat, no_color_sends_no_styles) {
     TerminalProgram chat({"run", "--greedy", "--no-color", kQuestion});
     ASSERT_TRUE(chat.wait_for("132"));
