@@ -96,7 +96,7 @@ class House:
         return self.problems
 
     def check_map(self):
-        """The arrow block of ARCHITECTURE.md: lines 'room  what it sees' between ```rooms fences."""
+        """The arrow block of ARCHITECTURE.md: 'room  what it sees' between ```rooms fences."""
         path = self.root / "ARCHITECTURE.md"
         if not path.exists():
             return
