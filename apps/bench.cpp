@@ -139,8 +139,7 @@ Result<ExitCode> bench(const BenchFlags& flags, const CommonOptions& common) {
     for (int64_t i = 0; i < flags.n_repeat; ++i) {
         NEREUS_TRY(run_once(opened, flags, timing));
     }
-    NEREUS_TRY(write_result(report(opened, flags, timing)));
-    return kExitOk;
+    return print_result(report(opened, flags, timing));
 }
 
 CommandBody setup(CLI::App& app, const CommonOptions& common) {

@@ -61,6 +61,9 @@ struct Command {
 /// Writes results to stdout at once and flushes. errors: io (a full disk, a closed pipe)
 Status write_result(std::string_view text);
 
+/// The last act of a command: writes the result; exit code 1 and a line on stderr when that fails.
+Result<ExitCode> print_result(std::string_view text);
+
 // One row a file of apps/.
 extern const Command kRunCommand;
 extern const Command kInspectCommand;

@@ -130,8 +130,7 @@ Result<ExitCode> eval_greedy(const GreedyFlags& flags, const CommonOptions& comm
             logits = NEREUS_TRY(sequence.feed(std::span(reply).last(1), 1));
         }
     }
-    NEREUS_TRY(write_result(dump_json(Json(reply)) + "\n"));
-    return kExitOk;
+    return print_result(dump_json(Json(reply)) + "\n");
 }
 
 /// -ln p(target), in double: the sum over 100,000 columns is what perplexity compares.
@@ -221,8 +220,7 @@ Result<ExitCode> eval_perplexity(const PerplexityFlags& flags, const CommonOptio
         const auto begin = ids.begin() + i * flags.context;
         NEREUS_TRY(score_window(sequence, {begin, begin + flags.context}, bos, sum));
     }
-    NEREUS_TRY(write_result(perplexity_text(sum, flags.context, flags.json)));
-    return kExitOk;
+    return print_result(perplexity_text(sum, flags.context, flags.json));
 }
 
 constexpr int64_t kCountMax = 1 << 24;

@@ -223,9 +223,8 @@ Result<ExitCode> inspect(const InspectFlags& flags) {
     const fs::path config = bare_config(flags.model);
     const Report report =
         NEREUS_TRY(config.empty() ? report_of_checkpoint(flags.model) : report_of_config(config));
-    NEREUS_TRY(write_result(flags.json ? dump_json(report_json(report)) + "\n"
-                                       : report_text(flags.model, report)));
-    return kExitOk;
+    return print_result(flags.json ? dump_json(report_json(report)) + "\n"
+                                   : report_text(flags.model, report));
 }
 
 CommandBody setup(CLI::App& app, const CommonOptions&) {

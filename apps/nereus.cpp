@@ -123,10 +123,9 @@ ExitCode run_program(std::vector<std::string> arguments) {
     try {
         app.parse(arguments);
     } catch (const CLI::CallForHelp&) {
-        return finish(write_result(app.help()).ok() ? kExitOk : kExitFailure);
+        return finish(print_result(app.help()));
     } catch (const CLI::CallForVersion& version) {
-        return finish(write_result(fmt::format("{}\n", version.what())).ok() ? kExitOk
-                                                                             : kExitFailure);
+        return finish(print_result(fmt::format("{}\n", version.what())));
     } catch (const CLI::ParseError& error) {
         print_error(make_error(ErrorCode::kInvalidArgument, "{} (nereus --help shows the usage)",
                                one_line(error.what())));
@@ -166,6 +165,15 @@ Status write_result(std::string_view text) {
         return make_error(ErrorCode::kIo, "standard output: write failed (disk full or closed)");
     }
     return {};
+}
+
+Result<ExitCode> print_result(std::string_view text) {
+    const Status written = write_result(text);
+    if (!written.ok()) {
+        print_error(written.error());
+        return kExitFailure;
+    }
+    return kExitOk;
 }
 
 }  // namespace nereus

@@ -79,12 +79,10 @@ Result<ExitCode> render(const TemplateFlags& flags, const CommonOptions& common)
     const ChatFormat* format = NEREUS_TRY(need_chat_format(text));
     const Prompt prompt = NEREUS_TRY(format->render(request));
     if (!flags.tokens) {
-        NEREUS_TRY(write_result(prompt.text()));
-        return kExitOk;
+        return print_result(prompt.text());
     }
     NEREUS_TRY(need_tokenizer(text));
-    NEREUS_TRY(write_result(dump_json(Json(encode_prompt(text, prompt))) + "\n"));
-    return kExitOk;
+    return print_result(dump_json(Json(encode_prompt(text, prompt))) + "\n");
 }
 
 CommandBody setup(CLI::App& app, const CommonOptions& common) {

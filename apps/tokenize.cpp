@@ -30,8 +30,7 @@ Result<ExitCode> tokenize(const TokenizeFlags& flags) {
         }
         out.push_back(tokenizer->encode(strings[i].get_ref<const std::string&>(), control));
     }
-    NEREUS_TRY(write_result(dump_json(out) + "\n"));
-    return kExitOk;
+    return print_result(dump_json(out) + "\n");
 }
 
 Result<ExitCode> detokenize(const TokenizeFlags& flags) {
@@ -44,8 +43,7 @@ Result<ExitCode> detokenize(const TokenizeFlags& flags) {
                                               fmt::format("{}: element {}", flags.file, i)));
         out.push_back(tokenizer->decode(ids, false));
     }
-    NEREUS_TRY(write_result(dump_json(out) + "\n"));
-    return kExitOk;
+    return print_result(dump_json(out) + "\n");
 }
 
 void add_paths(CLI::App& app, TokenizeFlags& flags, const char* file_help) {

@@ -197,6 +197,12 @@ TEST(Commands, a_full_disk_is_reported_and_is_exit_code_one) {
                    1);
 }
 
+TEST(Commands, standard_output_on_a_full_disk_is_exit_code_one) {
+    const std::string line = "\"$0\" --version > /dev/full 2>&1";
+    const std::string command = "/bin/sh -c '" + line + "' " + NEREUS_BINARY;
+    EXPECT_EQ(exit_code_of_status(std::system(command.c_str())), 1);
+}
+
 TEST(Commands, an_output_that_cannot_be_created_leaves_no_file) {
     const std::string tokens = scratch_file("tokens.json", "[1, 2, 3]");
     expect_refused({"eval", "logits", kV3, "--tokens", tokens, "--out", "/no/such/folder/x"},
