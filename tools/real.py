@@ -32,7 +32,7 @@ WINDOWS, CONTEXT, THREADS = 4, 512, 2
 LIMIT, EXACT_LIMIT = 0.003, 0.0002
 # SmolLM2's Q4_1 loses 0.32 % in llama.cpp's 8-bit activations; against F32 both agree to 5 digits.
 QUANTISED_LIMIT = {"smollm2.gguf": 0.005}
-EXPANDED_BYTES_MAX = 200_000_000  # TinyLlama as F32 is 4.4 GB: compared as it is only
+EXACT_BYTES_MAX = 200_000_000  # perplexity of TinyLlama as F32 (4.4 GB) takes many minutes
 PROMPTS = ["What is the capital of France?", "Name three colors.", "What is 2 + 2?"]
 N_ANSWER = 16
 PORT = 18173
@@ -169,12 +169,10 @@ class Comparison:
                      + ("equal" if same else f"differ: {ours} and {theirs}"))
 
     def model(self, model, scratch):
-        expanded = None
-        if model.stat().st_size < EXPANDED_BYTES_MAX:
-            expanded = scratch / "expanded.gguf"
-            self.peer.expand(model, expanded)
-        self.perplexity(model, expanded)
-        with Server(self.peer, expanded or model) as server:
+        expanded = scratch / "expanded.gguf"
+        self.peer.expand(model, expanded)
+        self.perplexity(model, expanded if model.stat().st_size < EXACT_BYTES_MAX else None)
+        with Server(self.peer, expanded) as server:
             self.tokens(model, server, scratch)
             self.answers(model, server, scratch)
 
@@ -202,7 +200,7 @@ def main():
               + ", ".join(map(str, missing)))
         return 0
     comparison = Comparison(Peer(flags.directory / "llama.cpp"))
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=flags.directory) as folder:
         scratch = pathlib.Path(folder)
         for model in models:
             comparison.model(model, scratch)
