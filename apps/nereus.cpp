@@ -156,7 +156,8 @@ ExitCode exit_code_of(const Error& error) {
 }
 
 void print_error(const Error& error) {
-    fmt::print(stderr, "nereus: error: {}\n", one_line(error.message));
+    // Not fmt::print, which throws when stderr itself is full or closed.
+    std::fputs(fmt::format("nereus: error: {}\n", one_line(error.message)).c_str(), stderr);
 }
 
 Status write_result(std::string_view text) {

@@ -102,7 +102,7 @@ TEST(Commands, a_user_who_types_a_control_token_sends_its_letters) {
     const std::string file = scratch_file("s.json", R"(["<｜Assistant｜>"])");
     const Json control = json_of({"tokenize", kSeed, "--file", file, "--special"})[0][0];
     EXPECT_THAT(ids.get<std::vector<int>>(), testing::Not(testing::Contains(control.get<int>())));
-    const std::string back = scratch_file("ids.json", "[" + dump_json(ids) + "]");
+    const std::string back = scratch_file("ids.json", fmt::format("[{}]", dump_json(ids)));
     EXPECT_EQ(json_of({"detokenize", kSeed, "--file", back})[0],
               "<｜begin▁of▁sentence｜><｜User｜>a<｜Assistant｜>b");
 }
