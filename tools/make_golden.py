@@ -3,10 +3,11 @@
 
 usage: make_golden.py CONFIG.json OUT [--seed N] [--tokens N] [--shards N] [--fp8] [--scales-bf16]
 
-The reference is Hugging Face transformers in float32 with eager attention (needs torch, transformers,
-safetensors, numpy from PyPI). Weights are N(0, 1.2 / sqrt(fan_in)) rounded to BF16, norms 1 + 0.1 N(0, 1)
-and correction biases 0.1 N(0, 1), so that an error in any part shows in the logits. --fp8 stores every
-projection as F8_E4M3 with one float scale a 128 x 128 block. tests/golden/README.md says what is written.
+The reference is Hugging Face transformers in float32 with eager attention (needs torch,
+transformers, safetensors, numpy from PyPI). Weights are N(0, 1.2 / sqrt(fan_in)) rounded to BF16,
+norms 1 + 0.1 N(0, 1) and correction biases 0.1 N(0, 1), so that an error in any part shows in the
+logits. --fp8 stores every projection as F8_E4M3 with one float scale a 128 x 128 block.
+tests/golden/README.md says what is written.
 """
 import argparse
 import json

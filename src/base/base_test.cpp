@@ -59,8 +59,8 @@ TEST(Floats, narrow_after_widen_is_the_identity_for_every_f16_and_bf16) {
 }
 
 TEST(Floats, f16_rounds_to_nearest_even) {
-    EXPECT_EQ(f32_to_f16(1.0F + 0x1p-11F), 0x3c00);          // tie to even
-    EXPECT_EQ(f32_to_f16(1.0F + 3 * 0x1p-11F), 0x3c02);      // tie to even, up
+    EXPECT_EQ(f32_to_f16(1.0F + 0x1p-11F), 0x3c00);      // tie to even
+    EXPECT_EQ(f32_to_f16(1.0F + 3 * 0x1p-11F), 0x3c02);  // tie to even, up
     EXPECT_EQ(f32_to_f16(65519.0F), 0x7bff);
     EXPECT_EQ(f32_to_f16(65520.0F), 0x7c00);
     EXPECT_EQ(f32_to_f16(0x1p-25F), 0x0000);
@@ -156,7 +156,10 @@ TEST(Unicode, invalid_forms_are_found_and_replaced) {
     for (const char* bad : {"\xc0\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\x80", "\xe4\xb8"}) {
         EXPECT_FALSE(is_valid_utf8(bad));
     }
-    EXPECT_EQ(replace_invalid_utf8("a\xff" "b"), "a\xef\xbf\xbd" "b");
+    EXPECT_EQ(replace_invalid_utf8("a\xff"
+                                   "b"),
+              "a\xef\xbf\xbd"
+              "b");
 }
 
 TEST(Unicode, an_unfinished_character_is_recognised) {

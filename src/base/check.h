@@ -8,11 +8,11 @@ namespace nereus {
 [[noreturn]] void check_failed(const char* expression, const char* file, int line);
 }
 
-#define NEREUS_CHECK(condition)                                          \
-    do {                                                                 \
-        if (!(condition)) {                                              \
-            ::nereus::check_failed(#condition, __FILE__, __LINE__);      \
-        }                                                                \
+#define NEREUS_CHECK(condition)                                     \
+    do {                                                            \
+        if (!(condition)) {                                         \
+            ::nereus::check_failed(#condition, __FILE__, __LINE__); \
+        }                                                           \
     } while (false)
 
 /// As NEREUS_CHECK, in debug builds only: for inner loops.

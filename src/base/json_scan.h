@@ -1,7 +1,7 @@
 #pragma once
-// A pull reader for big or hot JSON (safetensors headers, tokenizer.json): walks one object or array
-// without building a document; nested values are handed over as their raw text to be scanned or
-// parsed in turn.
+// A pull reader for big or hot JSON (safetensors headers, tokenizer.json): walks one object or
+// array without building a document; nested values are handed over as their raw text to be scanned
+// or parsed in turn.
 
 #include <functional>
 #include <string>

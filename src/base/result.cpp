@@ -5,7 +5,7 @@
 namespace nereus {
 
 const char* error_code_name(ErrorCode code) {
-    static constexpr const char* kNames[] = {"invalid_argument", "not_found", "corrupt",
+    static constexpr const char* kNames[] = {"invalid_argument", "not_found",     "corrupt",
                                              "unsupported",      "out_of_memory", "io",
                                              "cancelled",        "overloaded"};
     return kNames[static_cast<int>(code)];

@@ -13,7 +13,7 @@ namespace nereus {
 
 /// The eight ways in which the world can be wrong.
 enum class ErrorCode {
-    kInvalidArgument,  ///< the caller's request makes no sense: wrong flag, bad id, context too long
+    kInvalidArgument,  ///< a request that makes no sense: wrong flag, bad id, context too long
     kNotFound,         ///< a file, tensor, key or token that should exist does not
     kCorrupt,          ///< bytes that contradict their format
     kUnsupported,      ///< a valid thing this build cannot handle
@@ -88,13 +88,13 @@ using Status = Result<void>;
 
 #define NEREUS_JOIN_NAMES(a, b) a##b
 #define NEREUS_JOIN(a, b) NEREUS_JOIN_NAMES(a, b)
-#define NEREUS_TRY_NAMED(expression, name)    \
-    __extension__({                           \
-        auto name = (expression);             \
-        if (!name.ok()) {                     \
-            return std::move(name).error();   \
-        }                                     \
-        std::move(name).value();              \
+#define NEREUS_TRY_NAMED(expression, name)  \
+    __extension__({                         \
+        auto name = (expression);           \
+        if (!name.ok()) {                   \
+            return std::move(name).error(); \
+        }                                   \
+        std::move(name).value();            \
     })
 
 /// Evaluates a Result; on error returns it from the enclosing function, else yields the value:

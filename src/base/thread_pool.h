@@ -8,7 +8,7 @@
 
 namespace nereus {
 
-/// Fixed workers. threads: one caller at a time; the caller works too, so n_threads = 1 starts none.
+/// Fixed workers. threads: one caller at a time; it works too, so n_threads = 1 starts none.
 class ThreadPool {
   public:
     /// n_threads >= 1; 0 takes the number of usable cores.
