@@ -159,8 +159,8 @@ struct Avx2 {
                 _mm256_and_si256(mask.b, _mm256_set1_epi32(16))};
     }
     /// Lane i negated where bit i of `signs` is set.
-    static Floats flip_signs(Floats v, uint32_t signs) {
-        const Ints mask = shift_left<31>(spread(signs));
+    static Floats flip_signs(Floats v, const unsigned char* signs) {
+        const Ints mask = shift_left<31>(spread(signs[0] | uint32_t{signs[1]} << 8));
         return {_mm256_xor_ps(v.a, _mm256_castsi256_ps(mask.a)),
                 _mm256_xor_ps(v.b, _mm256_castsi256_ps(mask.b))};
     }
