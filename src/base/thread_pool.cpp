@@ -138,8 +138,13 @@ void ThreadPool::parallel_for(int64_t count, int64_t grain,
     state_->grain = grain;
     state_->start_job();
     state_->take_pieces();
-    while (state_->busy.load(std::memory_order_acquire) != 0) {
-        relax();
+    // A worker that lost its core to another process is waited for without burning ours.
+    for (int spin = 0; state_->busy.load(std::memory_order_acquire) != 0; ++spin) {
+        if (spin < kSpinsBeforeSleep) {
+            relax();
+        } else {
+            sched_yield();
+        }
     }
 }
 
