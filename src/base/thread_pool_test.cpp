@@ -1,0 +1,110 @@
+#include "base/thread_pool.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <chrono>
+#include <mutex>
+#include <set>
+#include <thread>
+#include <vector>
+
+namespace nereus {
+namespace {
+
+TEST(ThreadPool, pieces_are_disjoint_complete_and_at_most_a_grain_long) {
+    ThreadPool pool(3);
+    for (const int64_t count : {0, 1, 2, 3, 7, 64, 65, 1000}) {
+        for (const int64_t grain : {1, 2, 3, 64, 999, 1000, 1001}) {
+            std::mutex mutex;
+            std::set<std::pair<int64_t, int64_t>> pieces;
+            pool.parallel_for(count, grain, [&](int64_t begin, int64_t end) {
+                const std::lock_guard lock(mutex);
+                EXPECT_TRUE(pieces.emplace(begin, end).second);
+            });
+            int64_t next = 0;
+            for (const auto& [begin, end] : pieces) {
+                EXPECT_EQ(begin, next);
+                EXPECT_GT(end, begin);
+                EXPECT_LE(end - begin, grain);
+                next = end;
+            }
+            EXPECT_EQ(next, count) << "grain " << grain;
+        }
+    }
+}
+
+TEST(ThreadPool, negative_counts_run_nothing_and_a_grain_of_zero_is_a_bug) {
+    EXPECT_DEATH(ThreadPool(1).parallel_for(3, 0, [](int64_t, int64_t) {}), "grain >= 1");
+    ThreadPool pool(2);
+    pool.parallel_for(-5, 1, [](int64_t, int64_t) { FAIL(); });
+}
+
+TEST(ThreadPool, the_caller_counts_as_a_thread_and_zero_takes_the_cores) {
+    EXPECT_EQ(ThreadPool(1).n_threads(), 1);
+    EXPECT_EQ(ThreadPool(4).n_threads(), 4);
+    EXPECT_GE(ThreadPool(0).n_threads(), 1);
+    std::set<std::thread::id> seen;
+    ThreadPool(1).parallel_for(10, 1,
+                               [&](int64_t, int64_t) { seen.insert(std::this_thread::get_id()); });
+    EXPECT_EQ(seen, std::set<std::thread::id>{std::this_thread::get_id()});
+}
+
+TEST(ThreadPool, results_are_visible_to_the_caller_when_the_call_returns) {
+    ThreadPool pool(4);
+    std::vector<uint64_t> numbers(500);  // plain, so that a missing fence is a data race
+    for (uint64_t round = 0; round < 500; ++round) {
+        pool.parallel_for(500, 3, [&](int64_t begin, int64_t end) {
+            for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) {
+                numbers[i] = round * 1000 + i;
+            }
+        });
+        for (size_t i = 0; i < numbers.size(); ++i) {
+            ASSERT_EQ(numbers[i], round * 1000 + i);
+        }
+    }
+}
+
+TEST(ThreadPool, workers_that_went_to_sleep_are_woken_by_the_next_call) {
+    ThreadPool pool(3);
+    for (int round = 0; round < 30; ++round) {
+        // Around the time workers stop polling: awake, falling asleep, asleep.
+        std::this_thread::sleep_for(std::chrono::microseconds(round * 40));
+        std::atomic<int> at_once{0};
+        // Every piece waits for the two others, so all three threads must take part.
+        pool.parallel_for(3, 1, [&](int64_t, int64_t) {
+            at_once.fetch_add(1);
+            while (at_once.load() < 3) {
+                std::this_thread::yield();
+            }
+        });
+        ASSERT_EQ(at_once.load(), 3);
+    }
+}
+
+TEST(ThreadPool, is_destroyed_at_once_unused_just_used_or_asleep) {
+    for (int round = 0; round < 100; ++round) {
+        ThreadPool pool(1 + round % 5);
+        std::atomic<int64_t> sum{0};
+        if (round % 3 != 0) {
+            pool.parallel_for(50, 1, [&](int64_t begin, int64_t) { sum += begin; });
+            ASSERT_EQ(sum.load(), 50 * 49 / 2);
+        }
+        if (round % 10 == 0) {
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        }
+    }
+}
+
+TEST(ThreadPool, two_pools_do_not_disturb_each_other) {
+    ThreadPool outer(2);
+    std::atomic<int64_t> sum{0};
+    outer.parallel_for(8, 1, [&](int64_t, int64_t) {
+        ThreadPool inner(2);
+        inner.parallel_for(100, 7, [&](int64_t begin, int64_t end) { sum += end - begin; });
+    });
+    EXPECT_EQ(sum.load(), 800);
+}
+
+}  // namespace
+}  // namespace nereus
