@@ -25,7 +25,6 @@ LIBRARIES = {
     "simdjson": (r"simdjson", "simdjson::simdjson", {"base": ["json_scan.cpp"]}),
     "utf8proc": (r"utf8proc", "PkgConfig::UTF8PROC", {"base": ["unicode.cpp"]}),
     "PCRE2": (r"pcre2", "PkgConfig::PCRE2", {"text": None}),
-    "md4c": (r"md4c", "PkgConfig::MD4C", {"terminal": None}),
     "CLI11": (r"CLI/", None, {"apps": None, "bench": None}),
     "intrinsics": (
         r"immintrin\.h|cpuid\.h|x86intrin\.h",
