@@ -144,7 +144,7 @@ TEST_P(GoldenModel, a_token_outside_the_vocabulary_or_out_of_place_changes_nothi
 }
 
 INSTANTIATE_TEST_SUITE_P(families, GoldenModel, testing::ValuesIn(kModels),
-                         [](const auto& info) { return std::string(info.param); });
+                         [](const auto& row) { return std::string(row.param); });
 
 class LatentModel : public testing::TestWithParam<const char*> {};
 
@@ -160,7 +160,7 @@ TEST_P(LatentModel, the_expanded_and_the_absorbed_form_agree_within_the_bound) {
 
 INSTANTIATE_TEST_SUITE_P(families, LatentModel,
                          testing::Values("v2_lite", "v2_group", "v3", "v3_norope", "v3_fp8"),
-                         [](const auto& info) { return std::string(info.param); });
+                         [](const auto& row) { return std::string(row.param); });
 
 }  // namespace
 }  // namespace nereus::test
