@@ -30,8 +30,8 @@ TEST_P(GoldenGguf, logits_and_greedy_continuation_equal_the_references) {
     EXPECT_EQ(run_greedy(loaded, golden.tokens, golden.greedy.size()), golden.greedy);
 }
 
-INSTANTIATE_TEST_SUITE_P(layouts, GoldenGguf, testing::ValuesIn(kCases), [](const auto& info) {
-    std::string name = info.param.file;
+INSTANTIATE_TEST_SUITE_P(layouts, GoldenGguf, testing::ValuesIn(kCases), [](const auto& row) {
+    std::string name = row.param.file;
     std::replace_if(name.begin(), name.end(), [](char c) { return std::isalnum(c) == 0; }, '_');
     return name;
 });
