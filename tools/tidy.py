@@ -20,7 +20,7 @@ FILE_LINES_MAX = 600
 FUNCTION_MEDIAN_MAX = 15
 FUNCTION_P90_MAX = 50
 FILE_MEDIAN_MAX = 250
-TEST_RATIO_MIN = 0.4  # a ratchet: raise it as it grows; the aim is 0.8
+TEST_RATIO_MIN = 0.5  # a ratchet: raise it as it grows; the aim is 0.8
 COMMENT_RATIO_MIN = 0.08
 DOOR_COMMENT_RATIO_MIN = 0.4
 
