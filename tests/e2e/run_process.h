@@ -124,6 +124,10 @@ class TerminalProgram {
         while (read_some()) {
         }
         int status = 0;
+        if (!exits_within(std::chrono::seconds(10))) {
+            ADD_FAILURE() << "still running a minute after its last output:\n" << screen_;
+            ::kill(child_, SIGKILL);
+        }
         ::waitpid(child_, &status, 0);
         child_ = -1;
         return exit_code_of_status(status);
@@ -133,6 +137,20 @@ class TerminalProgram {
     const std::string& screen() const { return screen_; }
 
   private:
+    /// Whether the program ends in time; it stays to be waited for.
+    bool exits_within(std::chrono::seconds limit) const {
+        const auto deadline = std::chrono::steady_clock::now() + limit;
+        while (std::chrono::steady_clock::now() < deadline) {
+            siginfo_t info = {};
+            ::waitid(P_PID, static_cast<id_t>(child_), &info, WEXITED | WNOHANG | WNOWAIT);
+            if (info.si_pid != 0) {
+                return true;
+            }
+            ::usleep(10'000);
+        }
+        return false;
+    }
+
     bool read_some() {
         pollfd waiting = {.fd = master_, .events = POLLIN, .revents = 0};
         if (::poll(&waiting, 1, 60000) <= 0) {

@@ -189,6 +189,7 @@ TEST(Chat, control_c_stops_the_answer_keeps_it_and_the_chat_goes_on) {
     EXPECT_NE(file_text(saved).find("assembly"), std::string::npos);
     chat.type("/stats\r");
     ASSERT_TRUE(chat.wait_for("cancelled"));
+    ASSERT_TRUE(chat.wait_for(">>> "));
     chat.type("\x04");
     EXPECT_EQ(chat.exit_code(), 0);
 }
@@ -261,6 +262,8 @@ TEST(Chat, a_second_turn_finds_the_first_in_the_cache) {
     chat.type("And 12 - 5?\r");
     // All of the first prompt up to the answer, which the template writes without its reasoning.
     ASSERT_TRUE(chat.wait_for(", 11 from the cache"));
+    // Only at the prompt: before it the terminal is in its line mode, where Ctrl+D is the kernel's.
+    ASSERT_TRUE(chat.wait_for(">>> "));
     chat.type("\x04");
     EXPECT_EQ(chat.exit_code(), 0);
 }
