@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "apps/open.h"
 
@@ -21,8 +22,8 @@ class ControlTable {
             }
         }
         for (auto& entries : by_first_byte_) {
-            std::stable_sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
-                return a.text.size() > b.text.size();
+            std::sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
+                return std::pair(b.text.size(), a.id) < std::pair(a.text.size(), b.id);
             });
         }
     }
