@@ -118,7 +118,7 @@ __attribute__((target("avx2,fma"))) float peak_256() {
 /// Floating-point operations a second, two a fused multiply-add.
 double peak_flops(ThreadPool& pool) {
     const std::vector<std::string> isas = available_isas();
-    const bool wide = isas.front() == "avx512";
+    const bool wide = isas.front().starts_with("avx512");
     if (isas.front() == "portable") {
         return 0;
     }
@@ -163,14 +163,13 @@ struct StoredMatrix {
 
     StoredMatrix(FormatId id, int64_t rows, int64_t cols) {
         const Format& format = format_of(id);
-        const int64_t row_bytes = format.row_bytes(cols);
-        bytes.resize(static_cast<size_t>(rows * row_bytes));
+        bytes.resize(static_cast<size_t>(format.matrix_bytes(rows, cols)));
         for (size_t i = 0; i < bytes.size(); i += 8) {
             const uint64_t bits = random_bits(1, i, 0) & 0x2c2c2c2c2c2c2c2cU;
             std::memcpy(bytes.data() + i, &bits, std::min<size_t>(8, bytes.size() - i));
         }
         scales = random_floats((rows + 127) / 128 * ((cols + 127) / 128), 2);
-        weight = {&format, rows, cols, bytes.data(), row_bytes};
+        weight = {&format, rows, cols, bytes.data(), format.stride_bytes(cols)};
         if (id == FormatId::kFp8Block128) {
             weight.scales = scales.data();
             weight.scale_stride = (cols + 127) / 128;
@@ -248,11 +247,11 @@ std::vector<std::function<Case()>> all_cases() {
         }
         // About 96 MB: three times the L3 cache of this machine.
         const int64_t cols = 4096;
-        const int64_t rows = (int64_t{96} << 20) / format.row_bytes(cols) / 128 * 128;
+        const int64_t rows = (int64_t{96} << 20) / format.matrix_bytes(16, cols) * 16 / 128 * 128;
         cases.emplace_back([=] { return product_case(format.id, rows, cols, 1); });
     }
-    for (const FormatId id :
-         {FormatId::kBf16, FormatId::kFp8Block128, FormatId::kQ4K, FormatId::kIq2Xxs}) {
+    for (const FormatId id : {FormatId::kBf16, FormatId::kFp8Block128, FormatId::kQ4K,
+                              FormatId::kIq2Xxs, FormatId::kQ8, FormatId::kQ4, FormatId::kQ2}) {
         for (const int64_t tokens : {2, 4, 8, 64, 512}) {
             cases.emplace_back([=] { return product_case(id, 4096, 4096, tokens); });
         }

@@ -15,7 +15,7 @@ struct Weight {
     int64_t rows = 0;
     int64_t cols = 0;
     const std::byte* data = nullptr;
-    int64_t row_stride_bytes = 0;
+    int64_t row_stride_bytes = 0;  ///< from one row to the next; of a panel format, one panel
     /// fp8_block128: scale of (row r, column c) is scales[((r + scale_row_offset) / 128) *
     /// scale_stride + c / 128].
     const float* scales = nullptr;
@@ -26,13 +26,14 @@ struct Weight {
     StoredRow row(int64_t r) const {
         const float* s =
             scales == nullptr ? nullptr : scales + (r + scale_row_offset) / 128 * scale_stride;
-        return {data + r * row_stride_bytes, s};
+        const int64_t together = format->rows_together();
+        return {data + r / together * row_stride_bytes, s, r % together};
     }
-    /// Rows [begin, begin + n) as a matrix of their own.
+    /// Rows [begin, begin + n) as a matrix of their own; begin is a whole number of panels.
     Weight slice_rows(int64_t begin, int64_t n) const {
         Weight part = *this;
         part.rows = n;
-        part.data = data + begin * row_stride_bytes;
+        part.data = data + begin / format->rows_together() * row_stride_bytes;
         part.scale_row_offset = scale_row_offset + begin;
         return part;
     }
@@ -40,7 +41,7 @@ struct Weight {
     int64_t n_bytes() const {
         const int64_t scale_bytes =
             scales == nullptr ? 0 : (rows + 127) / 128 * ((cols + 127) / 128) * 4;
-        return rows * format->row_bytes(cols) + scale_bytes;
+        return format->matrix_bytes(rows, cols) + scale_bytes;
     }
 };
 

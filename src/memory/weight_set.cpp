@@ -50,7 +50,7 @@ Result<Weight> WeightSet::matrix(const std::string& name, int64_t rows, int64_t 
     weight.rows = rows;
     weight.cols = cols;
     weight.data = tensor->data.data();
-    weight.row_stride_bytes = format.row_bytes(cols);
+    weight.row_stride_bytes = format.stride_bytes(cols);
     weight.scales = tensor->scales;
     weight.scale_stride = tensor->scales == nullptr ? 0 : (cols + 127) / 128;
     n_bytes_ += weight.n_bytes();
@@ -61,7 +61,7 @@ Result<const float*> WeightSet::vector(const std::string& name, int64_t n) {
     const StoredTensor* tensor = NEREUS_TRY(find(name));
     const Format& format = format_of(tensor->format);
     if (tensor->shape.n_elements() != n || format.decode_row == nullptr ||
-        format.block_elements != 1) {
+        format.block_elements != 1 || format.panel != nullptr) {
         return make_error(ErrorCode::kCorrupt,
                           "{}: tensor {} at offset {}: expected {} plain numbers, found {} {}",
                           tensor->file, name, tensor->offset, n, format.name,

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "base/check.h"
+#include "tensor/formats/panel_formats.h"
 #include "tensor/formats/rows.h"
 
 namespace nereus {
@@ -34,6 +35,9 @@ constexpr std::array kFormats = {
     Format{FormatId::kIq2Xxs, "iq2_xxs", 256, 66, decode_iq2_xxs, nullptr},
     Format{FormatId::kIq4Nl, "iq4_nl", 32, 18, decode_iq4_nl, nullptr},
     Format{FormatId::kMxfp4, "mxfp4", 32, 17, decode_mxfp4, nullptr},
+    Format{FormatId::kQ8, "q8", 1, 0, decode_q8, nullptr, &kQ8Panel},
+    Format{FormatId::kQ4, "q4", 1, 0, decode_q4, nullptr, &kQ4Panel},
+    Format{FormatId::kQ2, "q2", 1, 0, decode_q2, nullptr, &kQ2Panel},
     Format{FormatId::kF64, "f64", 1, 8, nullptr, nullptr},
     Format{FormatId::kF8E5m2, "f8_e5m2", 1, 1, nullptr, nullptr},
     Format{FormatId::kF8E8m0, "f8_e8m0", 1, 1, nullptr, nullptr},

@@ -35,6 +35,10 @@ enum class FormatId : uint8_t {
     kIq2Xxs,
     kIq4Nl,
     kMxfp4,
+    // Nereus' own, made for integer kernels: blocks of 16 rows (tensor/panel.h)
+    kQ8,
+    kQ4,
+    kQ2,
     // recognised in files, never a weight
     kF64,
     kF8E5m2,
@@ -50,7 +54,11 @@ struct StoredRow {
     const std::byte* data = nullptr;  ///< no alignment is promised
     /// fp8_block128 only: this row's scales, one per 128 columns (ceil(n/128) of them).
     const float* scales = nullptr;
+    /// Panel formats only: `data` is where the row's panel begins, this the row within it.
+    int64_t row_in_panel = 0;
 };
+
+struct PanelFormat;
 
 struct Format {
     FormatId id;
@@ -62,9 +70,19 @@ struct Format {
     void (*decode_row)(const StoredRow& row, int64_t n, float* out);
     /// Rounds n floats into the format's bytes, for tests and converters; may be null.
     void (*encode_row)(const float* values, int64_t n, std::byte* out);
+    /// Rows stored together as panels (tensor/panel.h); null: every row lies by itself.
+    const PanelFormat* panel = nullptr;
 
-    /// Bytes of a row of n numbers (n a multiple of block_elements).
+    /// Bytes of a row of n numbers (n a multiple of block_elements). Formats without panels only.
     int64_t row_bytes(int64_t n) const { return n / block_elements * block_bytes; }
+    /// Rows that lie together: 1, or a panel's 16.
+    int64_t rows_together() const;
+    /// Bytes of the rows that lie together, n columns.
+    int64_t stride_bytes(int64_t n) const;
+    /// Bytes of a whole matrix: panels are padded to whole rows and columns.
+    int64_t matrix_bytes(int64_t rows, int64_t cols) const {
+        return (rows + rows_together() - 1) / rows_together() * stride_bytes(cols);
+    }
 };
 
 /// The row of `id`. Never fails.

@@ -16,7 +16,7 @@ namespace nereus {
 namespace {
 
 std::vector<std::byte> random_row(const Format& format, int64_t n, uint64_t seed) {
-    std::vector<std::byte> row(static_cast<size_t>(format.row_bytes(n)));
+    std::vector<std::byte> row(static_cast<size_t>(format.stride_bytes(n)));
     for (size_t i = 0; i < row.size(); ++i) {
         row[i] = static_cast<std::byte>(random_bits(seed, 0, i));
     }
@@ -36,7 +36,7 @@ class AnyFormat : public ::testing::TestWithParam<FormatId> {
 
 TEST_P(AnyFormat, bytes_of_zero_decode_to_numbers_that_are_zero) {
     const int64_t n = 3 * format().block_elements;
-    const std::vector<std::byte> row(static_cast<size_t>(format().row_bytes(n)));
+    const std::vector<std::byte> row(static_cast<size_t>(format().stride_bytes(n)));
     for (const float value : decode(row.data(), n)) {
         EXPECT_EQ(value, 0.0F);
     }
@@ -47,7 +47,8 @@ TEST_P(AnyFormat, a_block_decodes_alone_as_it_does_within_its_row) {
     const std::vector<std::byte> row = random_row(format(), 4 * block, 1);
     const std::vector<float> whole = decode(row.data(), 4 * block);
     for (int64_t b = 0; b < 4; ++b) {
-        const std::vector<float> alone = decode(row.data() + b * format().row_bytes(block), block);
+        const std::vector<float> alone =
+            decode(row.data() + b * format().stride_bytes(block), block);
         EXPECT_EQ(std::memcmp(alone.data(), whole.data() + b * block,
                               static_cast<size_t>(block) * sizeof(float)),
                   0)
@@ -107,7 +108,7 @@ TEST(Format, encoding_is_off_by_at_most_half_a_step_of_the_block) {
                                                std::pow(10.0, static_cast<double>(seed % 7) - 3));
                 largest = std::max(largest, std::abs(values[i]));
             }
-            std::vector<std::byte> row(static_cast<size_t>(format_of(id).row_bytes(32)));
+            std::vector<std::byte> row(static_cast<size_t>(format_of(id).stride_bytes(32)));
             std::vector<float> decoded(32);
             format_of(id).encode_row(values.data(), 32, row.data());
             format_of(id).decode_row({row.data(), nullptr}, 32, decoded.data());
@@ -144,7 +145,7 @@ TEST(Format, rows_of_whole_blocks_have_the_published_bits_per_weight) {
         {FormatId::kQ6K, 6.5625}, {FormatId::kIq2Xxs, 2.0625}, {FormatId::kIq4Nl, 4.5},
         {FormatId::kMxfp4, 4.25}, {FormatId::kBf16, 16},       {FormatId::kFp8Block128, 8}};
     for (const auto& [id, bits] : cases) {
-        EXPECT_EQ(static_cast<double>(format_of(id).row_bytes(7168)) * 8 / 7168, bits)
+        EXPECT_EQ(static_cast<double>(format_of(id).stride_bytes(7168)) * 8 / 7168, bits)
             << format_of(id).name;
     }
 }

@@ -103,7 +103,7 @@ TEST(Format, has_one_row_per_id_with_its_own_name) {
     for (const Format& format : all_formats()) {
         EXPECT_EQ(&format_of(format.id), &format);
         EXPECT_GT(format.block_elements, 0);
-        EXPECT_GT(format.block_bytes, 0);
+        EXPECT_GT(format.stride_bytes(format.block_elements), 0);
         names.insert(format.name);
     }
     EXPECT_EQ(names.size(), static_cast<size_t>(FormatId::kCount));

@@ -142,11 +142,11 @@ class Machine {
     std::unique_ptr<Backend> backend_;
 };
 
-/// Formats that can be weights.
+/// Formats whose rows lie by themselves; panel formats have cases of their own.
 inline std::vector<FormatId> weight_formats() {
     std::vector<FormatId> ids;
     for (const Format& format : all_formats()) {
-        if (format.decode_row != nullptr) {
+        if (format.decode_row != nullptr && format.panel == nullptr) {
             ids.push_back(format.id);
         }
     }

@@ -55,6 +55,8 @@ bool can_avx512() {
                    bit_AVX512F | bit_AVX512BW | bit_AVX512VL | bit_AVX512DQ | bit_AVX512CD);
 }
 
+bool can_avx512_vnni() { return can_avx512() && has_all(cpuid(7).ecx, bit_AVX512VNNI); }
+
 #endif
 
 bool always() { return true; }
@@ -67,14 +69,15 @@ struct IsaRow {
 /// Fastest first. A new instruction set is a line here.
 constexpr IsaRow kIsas[] = {
 #if defined(__x86_64__)
+    {&kAvx512VnniKernels, can_avx512_vnni},
     {&kAvx512Kernels, can_avx512},
     {&kAvx2Kernels, can_avx2},
 #endif
     {&kPortableKernels, always},
 };
 
-template <typename Function>
-void inherit(Function*& entry, Function* slower) {
+template <typename Entry>
+void inherit(Entry*& entry, Entry* slower) {
     entry = entry != nullptr ? entry : slower;
 }
 
@@ -89,6 +92,7 @@ void inherit_missing(KernelTable& table, const KernelTable& slower) {
     inherit(table.softmax_row, slower.softmax_row);
     inherit(table.rms_norm_row, slower.rms_norm_row);
     inherit(table.swiglu_row, slower.swiglu_row);
+    inherit(table.int8, slower.int8);
 }
 
 }  // namespace

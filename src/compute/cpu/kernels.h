@@ -59,6 +59,8 @@ struct FormatKernels {
                         int64_t out_stride);
 };
 
+struct Int8Kernels;
+
 inline constexpr int kFormatCount = static_cast<int>(FormatId::kCount);
 
 struct KernelTable {
@@ -76,10 +78,13 @@ struct KernelTable {
     void (*rms_norm_row)(const float* x, const float* gain, float eps, int64_t n, float* out);
     /// out = (gate / (1 + exp(-gate))) * up. out may be gate.
     void (*swiglu_row)(const float* gate, const float* up, int64_t n, float* out);
+    /// Products of panel formats (int8.h).
+    const Int8Kernels* int8;
 };
 
 extern const KernelTable kPortableKernels;
 extern const KernelTable kAvx2Kernels;
 extern const KernelTable kAvx512Kernels;
+extern const KernelTable kAvx512VnniKernels;
 
 }  // namespace nereus

@@ -38,6 +38,7 @@ void check_task(const MatmulTask& task) {
     NEREUS_CHECK(weight.format != nullptr);
     NEREUS_CHECK(weight.format->decode_row != nullptr);
     NEREUS_CHECK(weight.cols % weight.format->block_elements == 0);
+    NEREUS_CHECK(weight.format->panel == nullptr || !task.transposed);
     NEREUS_CHECK(task.x.n_rows == task.out.n_rows);
     NEREUS_CHECK(task.x.n_cols == (task.transposed ? weight.rows : weight.cols));
     NEREUS_CHECK(task.out.n_cols == (task.transposed ? weight.cols : weight.rows));
@@ -47,6 +48,8 @@ bool goes_direct(const KernelTable& kernels, const MatmulTask& task) {
     return task.x.n_rows <= kDirectTokensMax &&
            format_kernels(kernels, task.weight).dot_rows != nullptr;
 }
+
+bool has_panels(const MatmulTask& task) { return task.weight.format->panel != nullptr; }
 
 int64_t work_of(const MatmulTask& task) {
     return task.weight.rows * task.weight.cols * task.x.n_rows;
@@ -82,7 +85,7 @@ void add_bias(const MatmulTask& task, int64_t begin, int64_t end) {
 
 void Matmul::run(std::span<const MatmulTask> tasks) {
     int64_t work = 0;
-    int64_t scratch_floats = kTransposedRows * kTransposedColumns;
+    int64_t scratch_floats = std::max(kTransposedRows * kTransposedColumns, panel_scratch_floats());
     for (const MatmulTask& task : tasks) {
         check_task(task);
         work += work_of(task);
@@ -90,10 +93,12 @@ void Matmul::run(std::span<const MatmulTask> tasks) {
         scratch_floats = std::max(scratch_floats, tile_rows(cols) * cols);
     }
     scratch_.reserve(scratch_floats);
+    int8_.prepare(tasks, *kernels_.int8, pool_);
     pieces_.clear();
     const int64_t share = work / (int64_t{pool_.n_threads()} * kPiecesPerThread);
-    for (const MatmulTask& task : tasks) {
-        plan(task, work < kInlineWork ? kInlineWork : std::max(share, kPieceWorkMin));
+    for (size_t i = 0; i < tasks.size(); ++i) {
+        plan(tasks[i], has_panels(tasks[i]) ? &int8_.of_task(i) : nullptr,
+             work < kInlineWork ? kInlineWork : std::max(share, kPieceWorkMin));
     }
     const auto n_pieces = static_cast<int64_t>(pieces_.size());
     const int64_t grain = work < kInlineWork ? std::max<int64_t>(n_pieces, 1) : 1;
@@ -104,23 +109,32 @@ void Matmul::run(std::span<const MatmulTask> tasks) {
     });
 }
 
-void Matmul::plan(const MatmulTask& task, int64_t piece_work) {
+int64_t Matmul::unit_of(const MatmulTask& task) const {
+    if (has_panels(task)) {
+        return panel_piece_unit(*kernels_.int8, task.x.n_rows);
+    }
+    return task.transposed               ? kTransposedColumns
+           : goes_direct(kernels_, task) ? kDirectUnit
+                                         : tile_rows(task.weight.cols);
+}
+
+void Matmul::plan(const MatmulTask& task, const Int8Rows* int8, int64_t piece_work) {
     const int64_t n_outputs = task.out.n_cols;
     if (n_outputs == 0 || task.x.n_rows == 0) {
         return;
     }
-    const int64_t unit = task.transposed               ? kTransposedColumns
-                         : goes_direct(kernels_, task) ? kDirectUnit
-                                                       : tile_rows(task.weight.cols);
+    const int64_t unit = unit_of(task);
     const int64_t work_per_output = std::max<int64_t>(work_of(task) / n_outputs, 1);
     const int64_t length = round_up(std::max<int64_t>(piece_work / work_per_output, 1), unit);
     for (int64_t begin = 0; begin < n_outputs; begin += length) {
-        pieces_.push_back({&task, begin, std::min(begin + length, n_outputs)});
+        pieces_.push_back({&task, int8, begin, std::min(begin + length, n_outputs)});
     }
 }
 
 void Matmul::run_piece(const Piece& piece) {
-    if (piece.task->transposed) {
+    if (piece.int8 != nullptr) {
+        panel_product(*piece.task, *piece.int8, *kernels_.int8, piece.begin, piece.end, scratch_);
+    } else if (piece.task->transposed) {
         run_transposed(piece);
     } else if (goes_direct(kernels_, *piece.task)) {
         run_direct(piece);

@@ -1,7 +1,8 @@
 #pragma once
 // Matmul: cuts independent products into pieces of similar work and runs them in one parallel
-// section. Three ways to compute a piece: one token straight from the stored bytes; several tokens
-// against a tile of decoded rows; transposed, accumulating rows. All give the same bits.
+// section. Ways to compute a piece: one token straight from the stored bytes; several tokens
+// against a tile of decoded rows; transposed, accumulating rows; integer products with panel
+// formats. All products with one format give the same bits.
 
 #include <cstdint>
 #include <span>
@@ -10,6 +11,7 @@
 #include "base/thread_pool.h"
 #include "compute/backend.h"
 #include "compute/cpu/kernels.h"
+#include "compute/cpu/panel_matmul.h"
 #include "compute/cpu/scratch.h"
 
 namespace nereus {
@@ -25,12 +27,14 @@ class Matmul {
     /// Output columns [begin, end) of a task.
     struct Piece {
         const MatmulTask* task;
+        const Int8Rows* int8;  ///< of a panel format; else null
         int64_t begin;
         int64_t end;
     };
 
     /// Appends the pieces of one task, each of about piece_work multiply-adds.
-    void plan(const MatmulTask& task, int64_t piece_work);
+    void plan(const MatmulTask& task, const Int8Rows* int8, int64_t piece_work);
+    int64_t unit_of(const MatmulTask& task) const;
     void run_piece(const Piece& piece);
     void run_direct(const Piece& piece);
     void run_tiled(const Piece& piece);
@@ -39,6 +43,7 @@ class Matmul {
     ThreadPool& pool_;
     const KernelTable& kernels_;
     Scratch& scratch_;
+    Int8Activations int8_;
     std::vector<Piece> pieces_;  ///< of the current call; kept for its capacity
 };
 

@@ -2,11 +2,12 @@
 
 #include "compute/cpu/kernels.h"
 
+#include "compute/cpu/avx2/int8.h"
 #include "compute/cpu/avx2/lanes.h"
 #include "compute/cpu/wide/table.h"
 
 namespace nereus {
 
-extern constexpr KernelTable kAvx2Kernels = wide_table<Avx2>("avx2");
+extern constexpr KernelTable kAvx2Kernels = wide_table<Avx2>("avx2", &kAvx2Int8);
 
 }  // namespace nereus

@@ -7,6 +7,6 @@
 
 namespace nereus {
 
-extern constexpr KernelTable kAvx512Kernels = wide_table<Avx512>("avx512");
+extern constexpr KernelTable kAvx512Kernels = wide_table<Avx512>("avx512", nullptr);
 
 }  // namespace nereus

@@ -5,6 +5,7 @@
 #include "compute/cpu/kernels.h"
 
 #include "compute/cpu/math.h"
+#include "compute/cpu/portable/int8.h"
 
 namespace nereus {
 namespace {
@@ -96,6 +97,7 @@ extern const KernelTable kPortableKernels = {
     .softmax_row = softmax_row,
     .rms_norm_row = rms_norm_row,
     .swiglu_row = swiglu_row,
+    .int8 = &kPortableInt8,
 };
 
 }  // namespace nereus

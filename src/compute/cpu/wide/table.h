@@ -11,9 +11,10 @@ namespace nereus {
 namespace {
 
 template <class V>
-constexpr KernelTable wide_table(const char* name) {
+constexpr KernelTable wide_table(const char* name, const Int8Kernels* int8) {
     KernelTable table{};
     table.name = name;
+    table.int8 = int8;
     const auto add = [&table]<class F>(FormatId id, F /*format*/) {
         table.formats[static_cast<int>(id)] = {dot_rows<V, F>, decode_rows<V, F>};
     };

@@ -1,0 +1,21 @@
+// The AVX-512 VNNI kernel table: integer products; everything else is inherited from AVX-512.
+
+#include "compute/cpu/kernels.h"
+
+#include "compute/cpu/avx512_vnni/int8.h"
+
+namespace nereus {
+namespace {
+
+constexpr KernelTable vnni_table() {
+    KernelTable table{};
+    table.name = "avx512_vnni";
+    table.int8 = &kVnniInt8;
+    return table;
+}
+
+}  // namespace
+
+extern constexpr KernelTable kAvx512VnniKernels = vnni_table();
+
+}  // namespace nereus

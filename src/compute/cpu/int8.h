@@ -1,0 +1,80 @@
+#pragma once
+// Integer kernels of the panel formats (tensor/panel.h): activations as int8, and the functions a
+// kernel table provides for them.
+//
+// Rounding of activations, the same bits in every table: per row and 128 columns
+//   largest = max |x|;  scale = largest / 127;  x8 = nearest even(x * (127 / largest))
+// and scale = x8 = 0 where largest is 0. Missing columns of the last block are zeros.
+
+#include <cstdint>
+
+#include "tensor/panel.h"
+
+namespace nereus {
+
+/// Columns whose activations are summed together, for offsets of runs of columns.
+inline constexpr int64_t kSumColumns = 16;
+inline constexpr int64_t kSumsPerBlock = kPanelColumns / kSumColumns;
+
+/// Rounded activations, block by block: what one block of weights meets lies together.
+struct Int8Rows {
+    int8_t* values = nullptr;   ///< [n_blocks, n_rows, 128]
+    float* scales = nullptr;    ///< [n_blocks, n_rows]
+    int32_t* sums = nullptr;    ///< [n_blocks, n_rows, 8]: of 16 columns each
+    int32_t* totals = nullptr;  ///< [n_blocks, n_rows]: of all 128
+    int64_t n_rows = 0;
+    int64_t n_blocks = 0;
+};
+
+/// Rows first .. first + n - 1 of the activations against one panel.
+struct PanelDotArgs {
+    const unsigned char* panel = nullptr;
+    const Int8Rows* x = nullptr;
+    int64_t first = 0;
+    int64_t n = 0;         ///< at most Int8Kernels::direct_rows_max
+    float* out = nullptr;  ///< [n, 16], overwritten
+};
+
+/// All activations of a range against one block of several panels, unpacked.
+struct BlockMultiplyArgs {
+    const uint8_t* weights = nullptr;   ///< [n_panels, 2048] as Int8Kernels::unpack leaves them
+    const float* scales = nullptr;      ///< [n_panels, 16]
+    int64_t n_panels = 0;               ///< at most kPanelsTogether
+    const int8_t* x = nullptr;          ///< [n_x, 128]
+    const float* x_scales = nullptr;    ///< [n_x]
+    const int32_t* x_totals = nullptr;  ///< [n_x]
+    int64_t n_x = 0;
+    float* out = nullptr;  ///< [n_x, kPanelsTogether * 16], added to
+};
+
+/// Panels that the block product takes at a time, and that a piece of work is made of.
+inline constexpr int64_t kPanelsTogether = 2;
+
+struct PanelKernels {
+    /// The decode path: codes are unpacked in registers.
+    void (*dot)(const PanelDotArgs& args);
+    /// One block as the table's `multiply` takes it, and its scales [16].
+    void (*unpack)(const unsigned char* block, uint8_t* weights, float* scales);
+};
+
+inline constexpr FormatId kPanelFormats[] = {FormatId::kQ8, FormatId::kQ4, FormatId::kQ2};
+inline constexpr int kPanelFormatCount = 3;
+
+/// Index of a panel format among kPanelFormats.
+constexpr int panel_index_of(FormatId id) {
+    return static_cast<int>(id) - static_cast<int>(FormatId::kQ8);
+}
+static_assert(panel_index_of(FormatId::kQ2) == kPanelFormatCount - 1);
+
+/// What a table provides for panel formats; taken as a whole from the next slower table.
+struct Int8Kernels {
+    /// Rounds row `row` of x (n columns) into `out`.
+    void (*round_row)(const float* x, int64_t n, int64_t row, const Int8Rows& out);
+    PanelKernels formats[kPanelFormatCount];  ///< by panel_index_of
+    void (*multiply)(const BlockMultiplyArgs& args);
+    /// Activation rows `dot` takes at once, and up to which it beats unpacking once for all.
+    int64_t direct_rows_max;
+    int64_t direct_rows_best;
+};
+
+}  // namespace nereus

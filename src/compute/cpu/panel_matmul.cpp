@@ -1,0 +1,172 @@
+#include "compute/cpu/panel_matmul.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "base/units.h"
+
+namespace nereus {
+namespace {
+
+/// Activation rows that are multiplied by an unpacked block before the next one is unpacked: their
+/// sums (32 KB) and bytes (32 KB a block) stay in the L2 cache.
+constexpr int64_t kRowsTogether = 256;
+constexpr int64_t kOutColumns = kPanelsTogether * kPanelRows;
+constexpr int64_t kUnpackedBytes = kPanelRows * kPanelColumns;
+/// Floats rounded by one thread without waking the others: about 5 us.
+constexpr int64_t kInlineFloats = 32 * 1024;
+
+const PanelKernels& kernels_of(const Int8Kernels& kernels, const Weight& weight) {
+    return kernels.formats[panel_index_of(weight.format->id)];
+}
+
+bool goes_direct(const Int8Kernels& kernels, int64_t n_x) {
+    return kernels.multiply == nullptr || n_x <= kernels.direct_rows_best;
+}
+
+const unsigned char* panel_at(const Weight& weight, int64_t panel) {
+    return reinterpret_cast<const unsigned char*>(weight.data) + panel * weight.row_stride_bytes;
+}
+
+/// Columns [begin, end) of rows first .. first + n - 1, from sums whose column 0 is `begin`.
+void copy_out(const float* sums, int64_t sums_stride, const Rows& out, int64_t first, int64_t n,
+              int64_t begin, int64_t end) {
+    for (int64_t i = 0; i < n; ++i) {
+        std::copy_n(sums + i * sums_stride, end - begin, out.row(first + i) + begin);
+    }
+}
+
+void direct(const MatmulTask& task, const Int8Rows& x, const Int8Kernels& kernels, int64_t begin,
+            int64_t end) {
+    constexpr int64_t kRowsMax = 8;
+    NEREUS_CHECK(kernels.direct_rows_max <= kRowsMax);
+    float sums[kRowsMax * kPanelRows];
+    const PanelKernels& format = kernels_of(kernels, task.weight);
+    for (int64_t row = begin; row < end; row += kPanelRows) {
+        for (int64_t i = 0; i < x.n_rows; i += kernels.direct_rows_max) {
+            const int64_t n = std::min(kernels.direct_rows_max, x.n_rows - i);
+            format.dot({.panel = panel_at(task.weight, row / kPanelRows),
+                        .x = &x,
+                        .first = i,
+                        .n = n,
+                        .out = sums});
+            copy_out(sums, kPanelRows, task.out, i, n, row, std::min(row + kPanelRows, end));
+        }
+    }
+}
+
+/// Rows [first, first + n) of x against the panels from output column `row` on.
+void by_blocks(const MatmulTask& task, const Int8Rows& x, const Int8Kernels& kernels, int64_t first,
+               int64_t n, int64_t row, int64_t n_panels, float* scratch) {
+    const PanelKernels& format = kernels_of(kernels, task.weight);
+    const int64_t block_bytes = task.weight.format->panel->block_bytes;
+    float* sums = scratch;
+    float* scales = sums + kRowsTogether * kOutColumns;
+    auto* weights = reinterpret_cast<uint8_t*>(scales + kOutColumns);
+    std::fill_n(sums, n * kOutColumns, 0.0F);
+    for (int64_t block = 0; block < x.n_blocks; ++block) {
+        for (int64_t p = 0; p < n_panels; ++p) {
+            format.unpack(panel_at(task.weight, row / kPanelRows + p) + block * block_bytes,
+                          weights + p * kUnpackedBytes, scales + p * kPanelRows);
+        }
+        const int64_t at = block * x.n_rows + first;
+        kernels.multiply({.weights = weights,
+                          .scales = scales,
+                          .n_panels = n_panels,
+                          .x = x.values + at * kPanelColumns,
+                          .x_scales = x.scales + at,
+                          .x_totals = x.totals + at,
+                          .n_x = n,
+                          .out = sums});
+    }
+}
+
+}  // namespace
+
+size_t Int8Activations::find_or_add(const ConstRows& x) {
+    for (size_t i = 0; i < sets_.size(); ++i) {
+        const ConstRows& other = sets_[i].x;
+        if (other.data == x.data && other.n_rows == x.n_rows && other.n_cols == x.n_cols &&
+            other.stride == x.stride) {
+            return i;
+        }
+    }
+    sets_.push_back({x, {}});
+    return sets_.size() - 1;
+}
+
+void Int8Activations::allocate() {
+    constexpr int64_t kBytesPerRow = kPanelColumns + 4 + 4 * kSumsPerBlock + 4;
+    size_t wanted = 0;
+    for (const Set& set : sets_) {
+        const int64_t blocks = set.x.n_rows * panel_blocks(set.x.n_cols);
+        wanted += static_cast<size_t>(round_up<int64_t>(blocks * kBytesPerRow, 64));
+    }
+    if (wanted > capacity_) {
+        buffer_.reset(
+            static_cast<std::byte*>(::operator new[](wanted, std::align_val_t{kAlignment})));
+        capacity_ = wanted;
+    }
+    std::byte* next = buffer_.get();
+    for (Set& set : sets_) {
+        Int8Rows& rows = set.rows;
+        rows.n_rows = set.x.n_rows;
+        rows.n_blocks = panel_blocks(set.x.n_cols);
+        const int64_t blocks = rows.n_rows * rows.n_blocks;
+        rows.values = reinterpret_cast<int8_t*>(next);
+        rows.sums = reinterpret_cast<int32_t*>(next + blocks * kPanelColumns);
+        rows.scales = reinterpret_cast<float*>(rows.sums + blocks * kSumsPerBlock);
+        rows.totals = reinterpret_cast<int32_t*>(rows.scales + blocks);
+        next += round_up<int64_t>(blocks * kBytesPerRow, 64);
+    }
+}
+
+void Int8Activations::prepare(std::span<const MatmulTask> tasks, const Int8Kernels& kernels,
+                              ThreadPool& pool) {
+    sets_.clear();
+    set_of_task_.assign(tasks.size(), 0);
+    for (size_t i = 0; i < tasks.size(); ++i) {
+        if (tasks[i].weight.format->panel != nullptr) {
+            set_of_task_[i] = find_or_add(tasks[i].x);
+        }
+    }
+    allocate();
+    for (const Set& set : sets_) {
+        const int64_t inline_rows = kInlineFloats / std::max<int64_t>(set.x.n_cols, 1);
+        const int64_t grain = set.x.n_rows <= inline_rows ? std::max<int64_t>(set.x.n_rows, 1)
+                                                          : std::max<int64_t>(inline_rows / 4, 1);
+        pool.parallel_for(set.x.n_rows, grain, [&](int64_t begin, int64_t end) {
+            for (int64_t i = begin; i < end; ++i) {
+                kernels.round_row(set.x.row(i), set.x.n_cols, i, set.rows);
+            }
+        });
+    }
+}
+
+int64_t panel_piece_unit(const Int8Kernels& kernels, int64_t n_x) {
+    return goes_direct(kernels, n_x) ? kPanelRows : kOutColumns;
+}
+
+int64_t panel_scratch_floats() {
+    return kRowsTogether * kOutColumns + kOutColumns +
+           kPanelsTogether * kUnpackedBytes / static_cast<int64_t>(sizeof(float));
+}
+
+void panel_product(const MatmulTask& task, const Int8Rows& x, const Int8Kernels& kernels,
+                   int64_t begin, int64_t end, Scratch& scratch) {
+    if (goes_direct(kernels, x.n_rows)) {
+        direct(task, x, kernels, begin, end);
+        return;
+    }
+    const Scratch::Lease lease(scratch);
+    for (int64_t row = begin; row < end; row += kOutColumns) {
+        const int64_t last = std::min(row + kOutColumns, end);
+        for (int64_t first = 0; first < x.n_rows; first += kRowsTogether) {
+            const int64_t n = std::min(kRowsTogether, x.n_rows - first);
+            by_blocks(task, x, kernels, first, n, row, panel_count(last - row), lease.data());
+            copy_out(lease.data(), kOutColumns, task.out, first, n, row, last);
+        }
+    }
+}
+
+}  // namespace nereus

@@ -1,0 +1,72 @@
+#pragma once
+// The integer kernels as they are defined: every other table gives these bits.
+
+#include "compute/cpu/int8.h"
+#include "tensor/format.h"
+
+namespace nereus {
+namespace {
+
+void portable_round_row(const float* x, int64_t n, int64_t row, const Int8Rows& out) {
+    for (int64_t block = 0; block < out.n_blocks; ++block) {
+        const int64_t at = block * out.n_rows + row;
+        const int64_t begin = block * kPanelColumns;
+        const int64_t length = n - begin < kPanelColumns ? n - begin : kPanelColumns;
+        float largest = 0.0F;
+        for (int64_t c = 0; c < length; ++c) {
+            const float magnitude = __builtin_fabsf(x[begin + c]);
+            largest = magnitude > largest ? magnitude : largest;
+        }
+        const float inverse = largest == 0.0F ? 0.0F : 127.0F / largest;
+        out.scales[at] = largest / 127.0F;
+        out.totals[at] = 0;
+        int32_t* sums = out.sums + at * kSumsPerBlock;
+        for (int64_t i = 0; i < kSumsPerBlock; ++i) {
+            sums[i] = 0;
+        }
+        for (int64_t c = 0; c < kPanelColumns; ++c) {
+            const float value = c < length ? __builtin_nearbyintf(x[begin + c] * inverse) : 0.0F;
+            // A NaN or infinity must not be undefined behaviour; its scale makes the result one.
+            const auto x8 = static_cast<int8_t>(__builtin_fabsf(value) <= 127.0F ? value : 0.0F);
+            out.values[at * kPanelColumns + c] = x8;
+            sums[c / kSumColumns] += x8;
+            out.totals[at] += x8;
+        }
+    }
+}
+
+template <int kFormat>
+void portable_dot(const PanelDotArgs& args) {
+    const PanelFormat& format = *format_of(kPanelFormats[kFormat]).panel;
+    int8_t weights[kPanelRows * kPanelColumns];
+    float scales[kPanelRows];
+    for (int64_t i = 0; i < args.n * kPanelRows; ++i) {
+        args.out[i] = 0.0F;
+    }
+    const Int8Rows& x = *args.x;
+    for (int64_t block = 0; block < x.n_blocks; ++block) {
+        format.unpack(reinterpret_cast<const std::byte*>(args.panel) + block * format.block_bytes,
+                      weights, scales);
+        for (int64_t i = 0; i < args.n; ++i) {
+            const int64_t at = block * x.n_rows + args.first + i;
+            for (int64_t r = 0; r < kPanelRows; ++r) {
+                int32_t sum = 0;
+                for (int64_t c = 0; c < kPanelColumns; ++c) {
+                    sum += weights[r * kPanelColumns + c] * x.values[at * kPanelColumns + c];
+                }
+                float& out = args.out[i * kPanelRows + r];
+                out = __builtin_fmaf(static_cast<float>(sum), scales[r] * x.scales[at], out);
+            }
+        }
+    }
+}
+
+inline constexpr Int8Kernels kPortableInt8{
+    .round_row = portable_round_row,
+    .formats = {{portable_dot<0>, nullptr}, {portable_dot<1>, nullptr}, {portable_dot<2>, nullptr}},
+    .multiply = nullptr,
+    .direct_rows_max = 8,
+    .direct_rows_best = 0};
+
+}  // namespace
+}  // namespace nereus
