@@ -1,8 +1,9 @@
 #pragma once
-// Attention over cached rows, for both kinds of cache: scores, softmax and weighted sum of one
-// token and a few heads that share their keys and values. No T x T matrix exists.
+// Attention over cached rows, for both kinds of cache: scores, softmax and weighted sums of a few
+// neighbouring tokens and heads that share their keys and values. No T x T matrix exists.
 
 #include <span>
+#include <vector>
 
 #include "base/thread_pool.h"
 #include "compute/backend.h"
@@ -26,7 +27,27 @@ struct SharedAttention {
     float scale = 1.0F;
 };
 
-void attend(ThreadPool& pool, const KernelTable& kernels, Scratch& scratch,
-            const SharedAttention& args);
+/// Heads [head, head + n_heads), all of one set, of tokens [token, token + n_tokens), all of one
+/// sequence.
+struct AttentionPiece {
+    int64_t token;
+    int64_t n_tokens;
+    int64_t head;
+    int64_t n_heads;
+};
+
+/// Both attention verbs. threads: one caller at a time.
+class Attention {
+  public:
+    Attention(ThreadPool& pool, const KernelTable& kernels, Scratch& scratch)
+        : pool_(pool), kernels_(kernels), scratch_(scratch) {}
+    void run(const SharedAttention& args);
+
+  private:
+    ThreadPool& pool_;
+    const KernelTable& kernels_;
+    Scratch& scratch_;
+    std::vector<AttentionPiece> runs_;  ///< of the current call; kept for its capacity
+};
 
 }  // namespace nereus

@@ -27,7 +27,8 @@ class CpuBackend final : public Backend {
         : pool_(pool),
           kernels_(kernels),
           scratch_(pool.n_threads()),
-          matmul_(pool, kernels_, scratch_) {}
+          matmul_(pool, kernels_, scratch_),
+          attention_(pool, kernels_, scratch_) {}
 
     std::string_view isa() const override { return kernels_.name; }
     ThreadPool& pool() override { return pool_; }
@@ -128,6 +129,7 @@ class CpuBackend final : public Backend {
     const KernelTable kernels_;
     Scratch scratch_;
     Matmul matmul_;
+    Attention attention_;
 };
 
 /// One head: pair i is rotated by the angle of column i. Products and sums are rounded one by one.
@@ -157,33 +159,31 @@ void CpuBackend::rope(const RopeArgs& args) {
 }
 
 void CpuBackend::attend_latent(const AttendLatentArgs& args) {
-    attend(pool_, kernels_, scratch_,
-           {.q = args.q,
-            .out = args.out,
-            .visible = args.visible,
-            .n_sets = 1,
-            .heads_per_set = args.n_heads,
-            .key_offset = 0,
-            .key_width = args.latent + args.rope,
-            .value_offset = 0,
-            .value_width = args.latent,
-            .scale = args.scale});
+    attention_.run({.q = args.q,
+                    .out = args.out,
+                    .visible = args.visible,
+                    .n_sets = 1,
+                    .heads_per_set = args.n_heads,
+                    .key_offset = 0,
+                    .key_width = args.latent + args.rope,
+                    .value_offset = 0,
+                    .value_width = args.latent,
+                    .scale = args.scale});
 }
 
 void CpuBackend::attend_grouped(const AttendGroupedArgs& args) {
     NEREUS_CHECK(args.n_kv_heads > 0);
     NEREUS_CHECK(args.n_heads % args.n_kv_heads == 0);
-    attend(pool_, kernels_, scratch_,
-           {.q = args.q,
-            .out = args.out,
-            .visible = args.visible,
-            .n_sets = args.n_kv_heads,
-            .heads_per_set = args.n_heads / args.n_kv_heads,
-            .key_offset = 0,
-            .key_width = args.head_dim,
-            .value_offset = args.n_kv_heads * args.head_dim,
-            .value_width = args.value_dim,
-            .scale = args.scale});
+    attention_.run({.q = args.q,
+                    .out = args.out,
+                    .visible = args.visible,
+                    .n_sets = args.n_kv_heads,
+                    .heads_per_set = args.n_heads / args.n_kv_heads,
+                    .key_offset = 0,
+                    .key_width = args.head_dim,
+                    .value_offset = args.n_kv_heads * args.head_dim,
+                    .value_width = args.value_dim,
+                    .scale = args.scale});
 }
 
 void CpuBackend::route_experts(ConstRows logits, const RouterParams& params, int32_t* ids,
