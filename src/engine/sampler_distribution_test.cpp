@@ -49,8 +49,9 @@ std::vector<double> textbook(const std::vector<float>& logits, const SamplingPar
     std::vector<double> scores = penalised(logits, p, prompt, reply);
     std::vector<size_t> order(scores.size());
     std::iota(order.begin(), order.end(), size_t{0});
-    std::stable_sort(order.begin(), order.end(),
-                     [&](size_t a, size_t b) { return scores[a] > scores[b]; });
+    std::sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+        return scores[a] != scores[b] ? scores[a] > scores[b] : a < b;
+    });
     if (p.top_k > 0) {
         order.resize(std::min(order.size(), static_cast<size_t>(p.top_k)));
     }
