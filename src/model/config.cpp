@@ -126,7 +126,7 @@ Result<ModelConfig> config_from_gguf(const Checkpoint& checkpoint) {
         }
     }
     const auto bos = header.integer("tokenizer.ggml.bos_token_id").value_or(-1);
-    config.bos_token_id = bos < config.vocab_size ? static_cast<int32_t>(bos) : -1;
+    config.bos_token_id = bos >= 0 && bos < config.vocab_size ? static_cast<int32_t>(bos) : -1;
     return config;
 }
 
