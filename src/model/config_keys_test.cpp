@@ -80,7 +80,7 @@ const Key kKeys[] = {
     {v3, "num_nextn_predict_layers", Kind::kInteger, false, 0, 64},
     {v3, "max_position_embeddings", Kind::kInteger, false, 1, kDimension},
     {v3, "rms_norm_eps", Kind::kNumber, false, 0, 1},
-    {v3, "rope_theta", Kind::kNumber, false, 1e-3, 1e15},
+    {v3, "rope_theta", Kind::kNumber, false, 1.01, 1e15},
     {v3, "routed_scaling_factor", Kind::kNumber, false, -1e6, 1e6},
     {v3, "norm_topk_prob", Kind::kBoolean, false, 0, 0},
     {v3, "tie_word_embeddings", Kind::kBoolean, false, 0, 0},
@@ -156,10 +156,12 @@ TEST_P(ConfigKey, the_range_is_taken_up_to_its_ends_and_no_further) {
                     config.error().message.find(key.name) == std::string::npos)
             << config.error().message;
     }
-    const double step = key.kind == Kind::kInteger ? 1 : std::abs(key.high) * 1e-3;
-    expect_refused(number(key.high + step));
-    expect_refused(
-        number(key.low - (key.kind == Kind::kInteger ? 1 : 1.1 * std::abs(key.low) + 1e-3)));
+    // Just outside: one for integers, a thousandth of the end for numbers.
+    const auto step = [&](double end) {
+        return key.kind == Kind::kInteger ? 1.0 : std::abs(end) * 1e-3 + (end == 0 ? 1e-3 : 0);
+    };
+    expect_refused(number(key.high + step(key.high)));
+    expect_refused(number(key.low - step(key.low)));
     expect_refused(number(-1e9));
 }
 

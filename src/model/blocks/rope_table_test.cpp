@@ -196,6 +196,24 @@ TEST(RopeTable, linear_scaling_and_stored_factors_divide_every_frequency) {
     }
 }
 
+/// Whatever config_from_json accepts (its ends among these) is a finite rotation.
+TEST(RopeTable, no_accepted_scaling_gives_a_frequency_that_is_no_number) {
+    for (const double theta : {1.01, 1.5, 10000.0, 1e15}) {
+        for (const double factor : {1e-9, 1.0, 40.0, 1e9}) {
+            for (const int64_t original : {int64_t{1}, int64_t{4096}, int64_t{1} << 26}) {
+                for (const double beta_fast : {1e-9, 1.0, 32.0, 1e9}) {
+                    ModelConfig config = yarn(theta, factor, original);
+                    config.rope_scaling.beta_fast = beta_fast;
+                    for (const float f : rope_frequencies(config, 64)) {
+                        ASSERT_TRUE(std::isfinite(f) && f >= 0)
+                            << theta << " " << factor << " " << original << " " << beta_fast;
+                    }
+                }
+            }
+        }
+    }
+}
+
 /// Angles are float products (as in the reference), cosines exact to a rounding of those.
 TEST(RopeTable, entries_are_the_cosine_and_sine_of_the_float_angle_up_to_163840) {
     ModelConfig config = yarn(10000, 40, 4096);
