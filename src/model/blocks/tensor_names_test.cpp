@@ -216,6 +216,19 @@ TEST_P(PublishedModel, the_parts_counted_from_the_configuration_are_those_of_the
 INSTANTIATE_TEST_SUITE_P(published, PublishedModel, ::testing::ValuesIn(kModels),
                          [](const auto& model) { return std::string(model.param.name); });
 
+/// The inventory above, with the FP8 scales and the MTP layer, is the published one to the tensor.
+TEST(TensorNames, v3_has_the_91991_tensors_of_its_index) {
+    Published with_mtp = kModels[2];
+    with_mtp.layers = 62;  // the MTP layer is a whole layer ...
+    const Inventory longer = inventory(with_mtp);
+    int64_t n = static_cast<int64_t>(longer.size()) + 6;  // ... and six tensors of its own, in BF16
+    for (const auto& [name, dims] : longer) {
+        // Every projection is FP8 with scales; router, norms, embedding and head are not.
+        n += name.find("_proj") != std::string::npos ? 1 : 0;
+    }
+    EXPECT_EQ(n, 91991);
+}
+
 TEST(TensorNames, the_mtp_layer_of_r1_is_left_alone) {
     Inventory all = inventory(kModels[2]);
     const std::string mtp = layer_prefix(61);
