@@ -65,7 +65,10 @@ simdjson::error_code raw_text(value v, std::string_view& out) {
         return code != simdjson::SUCCESS ? code : array.raw_json().get(out);
     }
     out = v.raw_json_token();
-    return simdjson::SUCCESS;
+    // The token is not consumed here, and what is skipped with it is not looked at: {"a":1:[2]}.
+    const char next = out.data()[out.size()];  // padded: never past the end
+    const bool ends = next == ',' || next == '}' || next == ']';
+    return ends ? simdjson::SUCCESS : simdjson::TAPE_ERROR;
 }
 
 }  // namespace
@@ -123,7 +126,9 @@ Result<std::string> unescape_json(std::string_view raw, std::string_view origin)
     if (const auto code = doc.document.get_string().get(text); code != simdjson::SUCCESS) {
         return scan_error(origin, code);
     }
-    return std::string(text);
+    std::string unescaped(text);
+    NEREUS_TRY(doc.at_end(origin));
+    return unescaped;
 }
 
 }  // namespace nereus

@@ -14,7 +14,7 @@ spdlog::level::level_enum to_spdlog(LogLevel level) {
 }
 
 spdlog::logger& logger() {
-    static const std::shared_ptr<spdlog::logger> instance = [] {
+    static std::shared_ptr<spdlog::logger> instance = [] {
         auto made = spdlog::stderr_logger_mt("nereus");
         made->set_pattern("nereus: %l: %v");
         made->set_level(spdlog::level::warn);

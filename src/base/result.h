@@ -88,13 +88,13 @@ using Status = Result<void>;
 
 #define NEREUS_JOIN_NAMES(a, b) a##b
 #define NEREUS_JOIN(a, b) NEREUS_JOIN_NAMES(a, b)
-#define NEREUS_TRY_NAMED(expression, name)  \
-    __extension__({                         \
-        auto name = (expression);           \
-        if (!name.ok()) {                   \
-            return std::move(name).error(); \
-        }                                   \
-        std::move(name).value();            \
+#define NEREUS_TRY_NAMED(expression, name)                                 \
+    __extension__({                                                        \
+        auto name = (expression); /* NOLINT(bugprone-macro-parentheses) */ \
+        if (!name.ok()) {         /* NOLINT(bugprone-macro-parentheses) */ \
+            return std::move(name).error();                                \
+        }                                                                  \
+        std::move(name).value();                                           \
     })
 
 /// Evaluates a Result; on error returns it from the enclosing function, else yields the value:

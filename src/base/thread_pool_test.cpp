@@ -96,6 +96,63 @@ TEST(ThreadPool, is_destroyed_at_once_unused_just_used_or_asleep) {
     }
 }
 
+TEST(ThreadPool, more_threads_than_pieces_and_pieces_of_all_sizes_over_many_rounds) {
+    ThreadPool pool(8);
+    std::vector<int64_t> seen;  // plain: every index has one writer a round
+    for (int64_t round = 0; round < 3000; ++round) {
+        const int64_t count = round % 13;
+        const int64_t grain = 1 + round % 5;
+        seen.assign(static_cast<size_t>(count), -1);
+        pool.parallel_for(count, grain, [&](int64_t begin, int64_t end) {
+            for (int64_t i = begin; i < end; ++i) {
+                seen[static_cast<size_t>(i)] = round + i;
+            }
+        });
+        for (int64_t i = 0; i < count; ++i) {
+            ASSERT_EQ(seen[static_cast<size_t>(i)], round + i);
+        }
+    }
+}
+
+TEST(ThreadPool, callers_may_take_turns_from_different_threads) {
+    ThreadPool pool(3);
+    std::mutex turn;
+    int64_t sum = 0;  // guarded by turn and by the end of parallel_for
+    std::vector<std::thread> callers;
+    for (int c = 0; c < 4; ++c) {
+        callers.emplace_back([&] {
+            for (int round = 0; round < 100; ++round) {
+                const std::lock_guard lock(turn);
+                std::vector<int64_t> parts(16);
+                pool.parallel_for(16, 1, [&](int64_t begin, int64_t) {
+                    parts[static_cast<size_t>(begin)] = begin;
+                });
+                for (const int64_t part : parts) {
+                    sum += part;
+                }
+            }
+        });
+    }
+    for (std::thread& caller : callers) {
+        caller.join();
+    }
+    EXPECT_EQ(sum, 4 * 100 * 120);
+}
+
+TEST(ThreadPool, a_slow_piece_does_not_keep_the_others_from_being_taken) {
+    ThreadPool pool(2);
+    std::atomic<int> n_done{0};
+    pool.parallel_for(50, 1, [&](int64_t begin, int64_t) {
+        if (begin == 0) {  // waits until the other thread did all the rest
+            while (n_done.load() < 49) {
+                std::this_thread::yield();
+            }
+        }
+        n_done.fetch_add(1);
+    });
+    EXPECT_EQ(n_done.load(), 50);
+}
+
 TEST(ThreadPool, two_pools_do_not_disturb_each_other) {
     ThreadPool outer(2);
     std::atomic<int64_t> sum{0};

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <vector>
 
 namespace nereus {
@@ -145,6 +146,55 @@ TEST(Nfc, knows_the_cases_of_the_standard) {
         EXPECT_EQ(to_nfc(text).value(), expected) << text;
         EXPECT_EQ(to_nfc(expected).value(), expected) << "not idempotent";
     }
+}
+
+/// The standard's arithmetic (Unicode 3.12): syllable = AC00 + (L * 21 + V) * 28 + T.
+TEST(Nfc, all_11172_hangul_syllables_are_composed_of_their_letters) {
+    for (char32_t i = 0; i < 11172; ++i) {
+        const char32_t l = i / 588, v = i % 588 / 28, t = i % 28;
+        const std::string letters =
+            encoded(0x1100 + l) + encoded(0x1161 + v) + (t == 0 ? "" : encoded(0x11a7 + t));
+        ASSERT_EQ(to_nfc(letters).value(), encoded(0xac00 + i));
+        if (t != 0) {  // a syllable of two letters takes a third
+            ASSERT_EQ(to_nfc(encoded(0xac00 + i - t) + encoded(0x11a7 + t)).value(),
+                      encoded(0xac00 + i));
+        }
+    }
+}
+
+TEST(Nfc, is_idempotent_on_every_code_point_with_a_mark_behind_it) {
+    for (const char32_t mark : {U'\x301', U'\x323', U'\x3099', U'\x11a8'}) {
+        for (char32_t value = 1; value <= 0x10ffff; value += value < 0x3000 ? 1 : 37) {
+            if (!is_scalar(value)) {
+                continue;
+            }
+            const std::string once = to_nfc(encoded(value) + encoded(mark)).value();
+            ASSERT_EQ(to_nfc(once).value(), once) << static_cast<uint32_t>(value);
+            ASSERT_TRUE(is_valid_utf8(once));
+        }
+    }
+}
+
+/// Marks of different combining classes (202, 216, 220, 230) come in one order however typed.
+TEST(Nfc, every_order_of_marks_becomes_the_same_text) {
+    std::vector<char32_t> marks = {0x321, 0x31b, 0x323, 0x302};
+    std::sort(marks.begin(), marks.end());
+    std::string first;
+    int n = 0;
+    do {
+        std::string text = "x";
+        for (const char32_t mark : marks) {
+            append_utf8(text, mark);
+        }
+        const std::string normal = to_nfc(text).value();
+        first = n++ == 0 ? normal : first;
+        EXPECT_EQ(normal, first);
+    } while (std::next_permutation(marks.begin(), marks.end()));
+    EXPECT_EQ(n, 24);
+    EXPECT_EQ(first, "x" + encoded(0x321) + encoded(0x31b) + encoded(0x323) + encoded(0x302));
+    // Two marks of one class keep their order: it means something.
+    EXPECT_NE(to_nfc("x" + encoded(0x301) + encoded(0x302)).value(),
+              to_nfc("x" + encoded(0x302) + encoded(0x301)).value());
 }
 
 TEST(Nfc, refuses_invalid_utf8_and_keeps_zero_bytes) {

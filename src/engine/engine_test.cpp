@@ -151,7 +151,7 @@ TEST(Engine, the_text_of_a_seed_does_not_depend_on_batch_mates_or_chunks) {
     std::vector<Request> requests;
     std::vector<Reply> expected;
     for (int32_t i = 0; i < 12; ++i) {
-        requests.push_back({.prompt = prompt_of(static_cast<size_t>(1 + i * 9), i),
+        requests.push_back({.prompt = prompt_of(1 + static_cast<size_t>(i) * 9, i),
                             .sampling = {.temperature = i % 3 == 0 ? 0.0F : 0.9F,
                                          .repetition_penalty = i % 4 == 0 ? 1.3F : 1.0F,
                                          .seed = static_cast<uint64_t>(i)},

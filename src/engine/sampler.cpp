@@ -49,7 +49,8 @@ void apply_penalties(const SamplingParams& params, std::span<const int32_t> prom
     const auto penalise = [&](int32_t id) {
         int32_t& count = counts[static_cast<size_t>(id)];
         float& logit = logits[static_cast<size_t>(id)];
-        if (count == 0) {
+        if (count == 0 || logit == kMinusInfinity) {
+            count = 0;
             return;
         }
         const float repetition = params.repetition_penalty;
@@ -59,6 +60,8 @@ void apply_penalties(const SamplingParams& params, std::span<const int32_t> prom
             logit -= params.presence_penalty;
             logit -= params.frequency_penalty * static_cast<float>(n_reply);
         }
+        // A penalty of 1e-38 must not make infinities, whose differences are no numbers.
+        logit = std::clamp(logit, -FLT_MAX, FLT_MAX);
         count = 0;
     };
     for (const int32_t id : prompt) {

@@ -58,11 +58,20 @@ void append_rows(const SequenceView& view, size_t index, int64_t n, StepPlan& pl
     }
 }
 
+void clear(StepPlan& plan) {
+    plan.batch.tokens.clear();
+    plan.batch.positions.clear();
+    plan.batch.slots.clear();
+    plan.batch.logit_rows.clear();
+    plan.logit_owners.clear();
+}
+
 }  // namespace
 
-StepPlan plan_step(std::span<const SequenceView> views, int64_t prefill_chunk, int64_t turn) {
+void plan_step(std::span<const SequenceView> views, int64_t prefill_chunk, int64_t turn,
+               StepPlan& plan) {
     NEREUS_CHECK(prefill_chunk > 0);
-    StepPlan plan;
+    clear(plan);
     plan.n_rows.assign(views.size(), 0);
     for (size_t i = 0; i < views.size(); ++i) {
         NEREUS_CHECK(rows_missing(views[i]) > 0);
@@ -76,6 +85,11 @@ StepPlan plan_step(std::span<const SequenceView> views, int64_t prefill_chunk, i
     for (const size_t i : prompts) {
         append_rows(views[i], i, plan.n_rows[i], plan);
     }
+}
+
+StepPlan plan_step(std::span<const SequenceView> views, int64_t prefill_chunk, int64_t turn) {
+    StepPlan plan;
+    plan_step(views, prefill_chunk, turn, plan);
     return plan;
 }
 

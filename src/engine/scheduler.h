@@ -35,4 +35,8 @@ struct StepPlan {
 /// included. threads: any.
 StepPlan plan_step(std::span<const SequenceView> views, int64_t prefill_chunk, int64_t turn);
 
+/// The same plan, in the memory of an earlier one: a steady decode allocates nothing.
+void plan_step(std::span<const SequenceView> views, int64_t prefill_chunk, int64_t turn,
+               StepPlan& plan);
+
 }  // namespace nereus

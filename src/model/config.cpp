@@ -22,7 +22,8 @@ Status read_common(const ConfigSource& source, ModelConfig& config) {
     config.max_position_embeddings =
         NEREUS_TRY(source.integer_or("max_position_embeddings", 2048, 1));
     config.rms_norm_eps = NEREUS_TRY(source.number_or("rms_norm_eps", 1e-6, 0, 1));
-    config.rope_theta = NEREUS_TRY(source.number_or("rope_theta", 10000, 1e-3, 1e15));
+    // Above 1: YaRN divides by its logarithm. Published models have 10,000 and more.
+    config.rope_theta = NEREUS_TRY(source.number_or("rope_theta", 10000, 1.01, 1e15));
     config.tie_word_embeddings = NEREUS_TRY(source.boolean_or("tie_word_embeddings", false));
     config.attention_bias = NEREUS_TRY(source.boolean_or("attention_bias", false));
     config.rope_scaling = NEREUS_TRY(source.rope_scaling());
@@ -126,7 +127,7 @@ Result<ModelConfig> config_from_gguf(const Checkpoint& checkpoint) {
         }
     }
     const auto bos = header.integer("tokenizer.ggml.bos_token_id").value_or(-1);
-    config.bos_token_id = bos < config.vocab_size ? static_cast<int32_t>(bos) : -1;
+    config.bos_token_id = bos >= 0 && bos < config.vocab_size ? static_cast<int32_t>(bos) : -1;
     return config;
 }
 

@@ -74,7 +74,9 @@ void add_layer(const ModelConfig& c, const LayerPlan& plan, PartCounts& counts) 
         return;
     }
     const int64_t expert = 3 * c.hidden_size * c.moe_intermediate_size;
-    const int64_t bias = c.router.scoring == RouterScoring::kSigmoid ? c.n_routed_experts : 0;
+    // e_score_correction_bias belongs to topk_method noaux_tc, not to the sigmoid.
+    const bool biased = c.router.group_score == GroupScore::kTopTwoSum;
+    const int64_t bias = biased ? c.n_routed_experts : 0;
     counts[ModelPart::kRoutedExperts] += c.n_routed_experts * expert;
     counts[ModelPart::kSharedExperts] += c.n_shared_experts * expert;
     counts[ModelPart::kRouter] += c.n_routed_experts * c.hidden_size + bias;

@@ -1,7 +1,6 @@
 // The layer loop: tokens to logits on one screen.
 
 #include <algorithm>
-#include <map>
 
 #include "model/blocks/loaded_model.h"
 
@@ -9,35 +8,41 @@ namespace nereus {
 namespace {
 
 /// How many tokens each sequence of the batch gains; checks order and ranges.
-Result<std::map<int32_t, int64_t>> count_new_rows(const Batch& batch, const ModelConfig& config,
-                                                  const KvCache& cache) {
+Status count_new_rows(const Batch& batch, const ModelConfig& config, const KvCache& cache,
+                      RowGains& gains) {
     NEREUS_CHECK(batch.positions.size() == batch.tokens.size());
     NEREUS_CHECK(batch.slots.size() == batch.tokens.size());
-    std::map<int32_t, int64_t> gains;
+    gains.clear();
     for (size_t i = 0; i < batch.tokens.size(); ++i) {
         if (batch.tokens[i] < 0 || batch.tokens[i] >= config.vocab_size) {
             return make_error(ErrorCode::kInvalidArgument,
                               "token id {} at index {} is outside the vocabulary of {}",
                               batch.tokens[i], i, config.vocab_size);
         }
-        const int64_t expected = cache.length(batch.slots[i]) + gains[batch.slots[i]]++;
+        const int64_t length = cache.length(batch.slots[i]);
+        const int64_t expected = length + gains.add_one(batch.slots[i]);
         if (batch.positions[i] != expected) {
             return make_error(ErrorCode::kInvalidArgument,
                               "token {} has position {}, its sequence continues at {}", i,
                               batch.positions[i], expected);
         }
     }
-    return gains;
+    return {};
+}
+
+void take_back(const RowGains& gains, std::span<const int32_t> slots, KvCache& cache) {
+    for (const int32_t slot : slots) {
+        cache.truncate(slot, cache.length(slot) - gains.of(slot));
+    }
 }
 
 /// Makes room for all sequences or for none.
-Status append_rows(const std::map<int32_t, int64_t>& gains, KvCache& cache) {
-    for (auto it = gains.begin(); it != gains.end(); ++it) {
-        Status appended = cache.append(it->first, it->second);
+Status append_rows(const RowGains& gains, KvCache& cache) {
+    const std::span<const int32_t> slots = gains.slots();
+    for (size_t i = 0; i < slots.size(); ++i) {
+        Status appended = cache.append(slots[i], gains.of(slots[i]));
         if (!appended.ok()) {
-            for (auto undo = gains.begin(); undo != it; ++undo) {
-                cache.truncate(undo->first, cache.length(undo->first) - undo->second);
-            }
+            take_back(gains, slots.first(i), cache);
             return appended;
         }
     }
@@ -47,8 +52,8 @@ Status append_rows(const std::map<int32_t, int64_t>& gains, KvCache& cache) {
 }  // namespace
 
 Result<ConstRows> LoadedModel::forward(const Batch& batch, KvCache& cache) {
-    const auto gains = NEREUS_TRY(count_new_rows(batch, config_, cache));
-    NEREUS_TRY(append_rows(gains, cache));
+    NEREUS_TRY(count_new_rows(batch, config_, cache, gains_));
+    NEREUS_TRY(append_rows(gains_, cache));
     int32_t last = 0;
     for (const int32_t position : batch.positions) {
         last = std::max(last, position);
@@ -56,9 +61,7 @@ Result<ConstRows> LoadedModel::forward(const Batch& batch, KvCache& cache) {
     rope_.ensure(last + 1);
     Status done = run_layers(batch, cache);
     if (!done.ok()) {
-        for (const auto& [slot, gain] : gains) {
-            cache.truncate(slot, cache.length(slot) - gain);
-        }
+        take_back(gains_, gains_.slots(), cache);
         return std::move(done).error();
     }
     return project_logits(batch);

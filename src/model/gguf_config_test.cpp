@@ -200,6 +200,10 @@ TEST(GgufConfig, stop_tokens_outside_the_vocabulary_are_left_out) {
     file.header.values["tokenizer.ggml.bos_token_id"] = int64_t{129280};
     EXPECT_EQ(read(file).eos_token_ids, std::vector<int32_t>{1});
     EXPECT_EQ(read(file).bos_token_id, -1);
+    for (const int64_t bad : {int64_t{-1}, int64_t{-2}, INT64_MIN, INT64_MIN + 7, INT64_MAX}) {
+        file.header.values["tokenizer.ggml.bos_token_id"] = bad;
+        EXPECT_EQ(read(file).bos_token_id, -1) << bad;
+    }
 }
 
 TEST(GgufConfig, numbers_that_are_not_finite_or_absurd_are_corrupt_by_key) {

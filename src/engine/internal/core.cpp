@@ -35,6 +35,8 @@ bool EngineCore::admit(std::unique_ptr<Job>& job) {
         return false;
     }
     if (job->tokens.empty()) {
+        // Four bytes a token beside the thousands that the cache keeps for it.
+        job->tokens.reserve(static_cast<size_t>(n_tokens_max(job->request, limits_)));
         job->tokens = job->request.prompt;
     }
     const auto place = book_.place(job->tokens, n_tokens_max(job->request, limits_));
@@ -107,26 +109,25 @@ std::vector<std::unique_ptr<Job>> EngineCore::sweep() {
 }
 
 bool EngineCore::step() {
-    std::vector<SequenceView> views;
-    views.reserve(running_.size());
+    views_.clear();
     for (const auto& job : running_) {
-        views.push_back({job->id, job->slot, job->tokens, job->n_cached});
+        views_.push_back({job->id, job->slot, job->tokens, job->n_cached});
     }
-    const StepPlan plan = plan_step(views, limits_.prefill_chunk, turn_);
-    turn_ = plan.next_turn;
-    if (plan.batch.tokens.empty()) {
+    plan_step(views_, limits_.prefill_chunk, turn_, plan_);
+    turn_ = plan_.next_turn;
+    if (plan_.batch.tokens.empty()) {
         return false;
     }
     ++metrics_.n_steps;
-    const Result<ConstRows> logits = model_.forward(plan.batch, book_.cache());
+    const Result<ConstRows> logits = model_.forward(plan_.batch, book_.cache());
     if (!logits.ok()) {
-        fail_batch(plan, logits.error());
+        fail_batch(logits.error());
         return true;
     }
     for (size_t i = 0; i < running_.size(); ++i) {
-        note_rows(*running_[i], plan.n_rows[i]);
+        note_rows(*running_[i], plan_.n_rows[i]);
     }
-    take_logits(plan, *logits);
+    take_logits(*logits);
     return true;
 }
 
@@ -138,31 +139,31 @@ void EngineCore::note_rows(Job& job, int64_t n_rows) {
     }
 }
 
-void EngineCore::fail_batch(const StepPlan& plan, const Error& error) {
+void EngineCore::fail_batch(const Error& error) {
     for (size_t i = running_.size(); i-- > 0;) {
-        if (plan.n_rows[i] > 0) {
+        if (plan_.n_rows[i] > 0) {
             end_running(i, FinishReason::kError, error);
         }
     }
 }
 
-void EngineCore::take_logits(const StepPlan& plan, ConstRows logits) {
-    NEREUS_CHECK(logits.n_rows == static_cast<int64_t>(plan.logit_owners.size()));
-    std::vector<std::pair<size_t, FinishReason>> ended;
-    for (size_t i = 0; i < plan.logit_owners.size(); ++i) {
-        Job& job = *running_[plan.logit_owners[i]];
+void EngineCore::take_logits(ConstRows logits) {
+    NEREUS_CHECK(logits.n_rows == static_cast<int64_t>(plan_.logit_owners.size()));
+    ended_.clear();
+    for (size_t i = 0; i < plan_.logit_owners.size(); ++i) {
+        Job& job = *running_[plan_.logit_owners[i]];
         const std::span<const float> row(logits.row(static_cast<int64_t>(i)),
                                          static_cast<size_t>(logits.n_cols));
         const SampledToken token =
             sample(row, job.request.sampling, static_cast<int64_t>(job.tokens.size()),
                    job.request.prompt, job.reply());
         if (const auto reason = take_token(job, token)) {
-            ended.emplace_back(plan.logit_owners[i], *reason);
+            ended_.emplace_back(plan_.logit_owners[i], *reason);
         }
     }
-    std::sort(ended.begin(), ended.end());
-    for (size_t i = ended.size(); i-- > 0;) {
-        const auto [index, reason] = ended[i];
+    std::sort(ended_.begin(), ended_.end());
+    for (size_t i = ended_.size(); i-- > 0;) {
+        const auto [index, reason] = ended_[i];
         Error error;
         if (reason == FinishReason::kError) {
             error = make_error(ErrorCode::kCorrupt,

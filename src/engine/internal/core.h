@@ -60,8 +60,8 @@ class EngineCore {
     void note_rows(Job& job, int64_t n_rows);
     /// The token of one logit row; returns how the job ends, if it does.
     std::optional<FinishReason> take_token(Job& job, SampledToken token);
-    void fail_batch(const StepPlan& plan, const Error& error);
-    void take_logits(const StepPlan& plan, ConstRows logits);
+    void fail_batch(const Error& error);
+    void take_logits(ConstRows logits);
 
     Model& model_;
     EngineLimits limits_;
@@ -71,6 +71,10 @@ class EngineCore {
     int64_t next_id_ = 0;
     int64_t turn_ = 0;
     EngineMetrics metrics_;
+    // Of the step that runs; kept because a steady decode should allocate nothing.
+    std::vector<SequenceView> views_;
+    StepPlan plan_;
+    std::vector<std::pair<size_t, FinishReason>> ended_;
 };
 
 }  // namespace nereus

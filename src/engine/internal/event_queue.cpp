@@ -24,6 +24,25 @@ void Signal::wait_past(uint64_t seen) {
     changed_.wait(lock, [&] { return count_ > seen; });
 }
 
+void EventRing::push(const StreamEvent& event) {
+    if (size_ == slots_.size()) {
+        std::rotate(slots_.begin(), slots_.begin() + static_cast<std::ptrdiff_t>(first_),
+                    slots_.end());
+        first_ = 0;
+        slots_.resize(2 * size_);
+    }
+    slots_[(first_ + size_) % slots_.size()] = event;
+    ++size_;
+}
+
+StreamEvent EventRing::pop() {
+    NEREUS_CHECK(size_ > 0);
+    StreamEvent event = std::move(slots_[first_]);
+    first_ = (first_ + 1) % slots_.size();
+    --size_;
+    return event;
+}
+
 EventQueue::EventQueue(std::shared_ptr<Signal> engine_signal, int32_t events_max)
     : engine_signal_(std::move(engine_signal)),
       events_max_(static_cast<size_t>(std::max(1, events_max))) {}
@@ -38,7 +57,7 @@ void EventQueue::push(const StreamEvent& event, const RequestStats& stats) {
             events_.back().kind == Kind::kPrefill) {
             events_.back() = event;
         } else {
-            events_.push_back(event);
+            events_.push(event);
         }
         closed_ = event.kind == Kind::kFinished;
     }
@@ -75,8 +94,7 @@ std::optional<StreamEvent> EventQueue::pop(
         if (events_.empty()) {
             return std::nullopt;
         }
-        event = std::move(events_.front());
-        events_.pop_front();
+        event = events_.pop();
         finished_ = event->kind == StreamEvent::Kind::kFinished;
         wakes_engine = events_.size() == events_max_ / 2;
     }

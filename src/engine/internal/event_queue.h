@@ -6,10 +6,10 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <vector>
 
 #include "engine/engine.h"
 
@@ -27,6 +27,21 @@ class Signal {
     mutable std::mutex mutex_;
     std::condition_variable changed_;
     uint64_t count_ = 0;
+};
+
+/// First in, first out. Its memory grows to the most events that ever waited and is then used
+/// again, so that a reader who keeps up costs no allocation a token. threads: one at a time.
+class EventRing {
+  public:
+    bool empty() const { return size_ == 0; }
+    size_t size() const { return size_; }
+    StreamEvent& back() { return slots_[(first_ + size_ - 1) % slots_.size()]; }
+    void push(const StreamEvent& event);
+    StreamEvent pop();
+
+  private:
+    std::vector<StreamEvent> slots_ = std::vector<StreamEvent>(8);
+    size_t first_ = 0, size_ = 0;
 };
 
 /// threads: the engine thread pushes, one reader pops, any cancels.
@@ -57,7 +72,7 @@ class EventQueue {
     std::atomic<bool> cancelled_ = false;
     mutable std::mutex mutex_;
     std::condition_variable pushed_;
-    std::deque<StreamEvent> events_;
+    EventRing events_;
     RequestStats stats_;
     bool closed_ = false;    ///< kFinished was pushed
     bool finished_ = false;  ///< kFinished was read

@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <deque>
 #include <thread>
+
+#include "base/rng.h"
 
 namespace nereus {
 namespace {
@@ -17,6 +20,28 @@ struct Queue {
     void prefill(int64_t n) { events.push({.kind = Kind::kPrefill, .n_prefilled = n}, {}); }
     void finish() { events.finish({.kind = Kind::kFinished}, {.n_generated = 7}); }
 };
+
+TEST(EventRing, is_a_queue_under_random_pushes_and_pops) {
+    for (uint64_t seed = 0; seed < 20; ++seed) {
+        EventRing ring;
+        std::deque<int32_t> plain;
+        int32_t next = 0;
+        for (uint64_t step = 0; step < 500; ++step) {
+            // Pushes are more likely in the first half: the ring grows, wraps and empties again.
+            if (random_unit(seed, 1, step) < (step < 250 ? 0.7 : 0.3)) {
+                ring.push({.kind = Kind::kToken, .token = {next, 0}});
+                plain.push_back(next++);
+                ASSERT_EQ(ring.back().token.id, plain.back());
+            } else if (!plain.empty()) {
+                ASSERT_EQ(ring.pop().token.id, plain.front());
+                plain.pop_front();
+            }
+            ASSERT_EQ(ring.size(), plain.size());
+            ASSERT_EQ(ring.empty(), plain.empty());
+        }
+    }
+    EXPECT_DEATH(EventRing().pop(), "check failed");
+}
 
 TEST(EventQueue, unread_prefill_events_become_one) {
     Queue queue;

@@ -13,6 +13,31 @@ struct Layer {
     std::unique_ptr<FfnBlock> ffn;
 };
 
+/// How many rows each sequence of a batch gains; the memory serves every pass.
+class RowGains {
+  public:
+    void clear() {
+        for (const int32_t slot : slots_) {
+            by_slot_[static_cast<size_t>(slot)] = 0;
+        }
+        slots_.clear();
+    }
+    /// The count before. slot: of a living sequence.
+    int64_t add_one(int32_t slot) {
+        int64_t& gain = by_slot_[static_cast<size_t>(slot)];
+        if (gain == 0) {
+            slots_.push_back(slot);
+        }
+        return gain++;
+    }
+    int64_t of(int32_t slot) const { return by_slot_[static_cast<size_t>(slot)]; }
+    std::span<const int32_t> slots() const { return slots_; }
+
+  private:
+    std::vector<int64_t> by_slot_ = std::vector<int64_t>(kMaxSequences);
+    std::vector<int32_t> slots_;
+};
+
 class LoadedModel final : public Model {
   public:
     LoadedModel(const Checkpoint& checkpoint, Backend& backend, ModelConfig config)
@@ -50,6 +75,7 @@ class LoadedModel final : public Model {
     RopeTable rope_;
     HiddenObserver observer_;
     Scratch scratch_;
+    RowGains gains_;
     std::vector<PagedRows> visible_;
     std::vector<MatmulTask> tasks_;
 };

@@ -92,6 +92,7 @@ class JsonSource final : public ConfigSource {
         scaling.mscale_all_dim = NEREUS_TRY(inner.number_or("mscale_all_dim", 0, 0, kHuge));
         scaling.low_freq_factor = NEREUS_TRY(inner.number_or("low_freq_factor", 1, 1e-9, kHuge));
         scaling.high_freq_factor = NEREUS_TRY(inner.number_or("high_freq_factor", 4, 1e-9, kHuge));
+        NEREUS_TRY(check_bands(inner, scaling));
         return scaling;
     }
 
@@ -103,16 +104,29 @@ class JsonSource final : public ConfigSource {
 
     /// A value of the top level, or of rope_parameters for rope_theta; nullptr when null.
     const Json* find(std::string_view key) const {
-        auto found = config_->find(key);
-        if (found == config_->end() && key == "rope_theta") {
-            const auto nested = config_->find("rope_parameters");
-            if (nested == config_->end() || !nested->is_object()) {
-                return nullptr;
-            }
-            found = nested->find(key);
-            return found == nested->end() || found->is_null() ? nullptr : &*found;
+        const Json* value = member(*config_, key);
+        if (value == nullptr && key == "rope_theta") {
+            const Json* nested = member(*config_, "rope_parameters");
+            return nested == nullptr || !nested->is_object() ? nullptr : member(*nested, key);
         }
-        return found == config_->end() || found->is_null() ? nullptr : &*found;
+        return value;
+    }
+
+    /// nullptr when absent or null.
+    static const Json* member(const Json& object, std::string_view key) {
+        const auto found = object.find(key);
+        return found == object.end() || found->is_null() ? nullptr : &*found;
+    }
+
+    /// The ramp between the bands divides by their distance.
+    static Status check_bands(const ConfigSource& source, const RopeScaling& scaling) {
+        if (scaling.type == RopeScalingType::kLlama3 &&
+            scaling.high_freq_factor <= scaling.low_freq_factor) {
+            return make_error(ErrorCode::kCorrupt,
+                              "{}: high_freq_factor is {}, expected more than low_freq_factor {}",
+                              source.origin(), scaling.high_freq_factor, scaling.low_freq_factor);
+        }
+        return {};
     }
 
     static Status read_type(const ConfigSource& source, const std::string& type,

@@ -73,5 +73,43 @@ TEST(Fp8Scales, fp8_without_scales_stays_plain_unless_the_model_is_block_quantis
     EXPECT_FALSE(attach_fp8_scales(tensors, true, owned).ok());
 }
 
+/// Whether scales of this shape are taken for a weight of that shape.
+Status attached(const Shape& weight, const Shape& scales) {
+    static const std::string zeros(7168 * 600, '\0');
+    const auto n = [](const Shape& shape) { return static_cast<size_t>(shape.n_elements()); };
+    std::vector<StoredTensor> tensors = {
+        tensor("w", FormatId::kF8E4m3, weight, std::string_view(zeros).substr(0, n(weight))),
+        tensor("w_scale_inv", FormatId::kF32, scales,
+               std::string_view(zeros).substr(0, 4 * n(scales)))};
+    std::vector<std::unique_ptr<float[]>> owned;
+    return attach_fp8_scales(tensors, true, owned);
+}
+
+TEST(Fp8Scales, their_shape_is_the_number_of_128_blocks_of_either_side_begun) {
+    const std::pair<Shape, Shape> right[] = {
+        {{{576, 7168}}, {{5, 56}}},  // kv_a_proj_with_mqa of V3: the last block has 64 rows
+        {{{1, 1}}, {{1, 1}}},       {{{128, 128}}, {{1, 1}}}, {{{129, 128}}, {{2, 1}}},
+        {{{128, 129}}, {{1, 2}}},   {{{127, 256}}, {{1, 2}}}, {{{257, 257}}, {{3, 3}}},
+        {{{0, 128}}, {{0, 1}}}};
+    for (const auto& [weight, scales] : right) {
+        const Status status = attached(weight, scales);
+        EXPECT_TRUE(status.ok()) << weight.to_string() << status.error().message;
+    }
+    const std::pair<Shape, Shape> wrong[] = {
+        {{{576, 7168}}, {{4, 56}}},  // rounded down
+        {{{576, 7168}}, {{56, 5}}},  // transposed
+        {{{576, 7168}}, {{280}}},   {{{576, 7168}}, {{5, 56, 1}}},
+        {{{576, 7168}}, {{6, 56}}}, {{{576, 7168}}, {{5, 57}}},
+        {{{128, 128}}, {}},         {{{128, 128}}, {{0, 0}}},
+        {{{128, 128}}, {{1}}}};
+    for (const auto& [weight, scales] : wrong) {
+        const Status status = attached(weight, scales);
+        ASSERT_FALSE(status.ok()) << weight.to_string() << " with " << scales.to_string();
+        EXPECT_EQ(status.error().code, ErrorCode::kCorrupt);
+        EXPECT_NE(status.error().message.find(scales.to_string()), std::string::npos)
+            << status.error().message;
+    }
+}
+
 }  // namespace
 }  // namespace nereus
