@@ -1,6 +1,7 @@
 // The prompts of DeepSeek-V2, V2-Lite and V2-Chat, as the README of the model writes them.
 
 #include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 #include "text/formats/test_formats.h"
 
@@ -48,7 +49,7 @@ constexpr PromptCase kCases[] = {
 };
 
 TEST(DeepSeekV2, prompts_are_the_published_ones_byte_for_byte) {
-    expect_prompts("deepseek-v2", kCases);
+    EXPECT_EQ(mismatches("deepseek-v2", kCases), "");
 }
 
 TEST(DeepSeekV2, thinking_off_changes_nothing) {
