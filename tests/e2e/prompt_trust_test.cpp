@@ -7,6 +7,7 @@
 #include "base/unicode.h"
 #include "tests/support/golden.h"
 #include "tests/support/published_tokenizers.h"
+#include "text/tokenizers/test_vocabularies.h"
 
 namespace nereus {
 namespace {
@@ -227,6 +228,28 @@ TEST(PromptTrustFormats, the_control_tokens_of_a_prompt_do_not_depend_on_what_pe
         EXPECT_EQ(controls_with("<"), harmless) << pair.format;
         EXPECT_EQ(controls_with(""), harmless) << pair.format;
     }
+}
+
+/// A vocabulary that composes characters before it looks for its token.
+OpenedText composing_vocabulary() {
+    Json json = small_json();
+    json["normalizer"] = {{"type", "NFC"}};
+    json["added_tokens"] = Json::array({added_json(300, "<\u00e9>", true)});
+    json["added_tokens"][0]["normalized"] = true;
+    OpenedText text;
+    text.tokenizer = tokenizer_of(json);
+    return text;
+}
+
+TEST(PromptTrustFormats, a_token_that_only_normalising_completes_is_letters_too) {
+    const OpenedText text = composing_vocabulary();
+    const std::string decomposed = "<e\u0301>";
+    ASSERT_EQ(text.tokenizer->encode(decomposed, ControlTokens::kParse), Ids{300});
+    Prompt prompt;
+    prompt.pieces = {{"<\u00e9>", true}, {decomposed, false}};
+    const Ids ids = encode_prompt(text, prompt);
+    EXPECT_EQ(control_ids(*text.tokenizer, ids), Ids{300});
+    EXPECT_EQ(text.tokenizer->decode(ids, false), "<\u00e9><\u00e9>");
 }
 
 TEST(PromptTrustFormats, a_role_typed_by_a_person_makes_no_token) {
