@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "base/units.h"
 #include "tests/support/published_tokenizers.h"
+#include "text/tokenizers/test_vocabularies.h"
 
 namespace nereus {
 namespace {
@@ -116,6 +117,25 @@ TEST(TokenizerGolden, AddedTokensOfDeepSeek) {
         }
     }
     EXPECT_EQ(n_cases, 36);
+}
+
+TEST(TokenizerGolden, AddedTokensWithEveryFlagInSmallVocabularies) {
+    std::istringstream lines(file_text("golden/added-tokens.jsonl"));
+    int n_texts = 0;
+    for (std::string line; std::getline(lines, line);) {
+        const Json given = parse_json(line, "added-tokens.jsonl").value();
+        Json json = small_json();
+        for (const char* section : {"normalizer", "pre_tokenizer", "added_tokens"}) {
+            json[section] = given[section];
+        }
+        const auto reader = tokenizer_of(json);
+        for (size_t i = 0; i < given["texts"].size(); ++i, ++n_texts) {
+            EXPECT_EQ(reader->encode(given["texts"][i].get<std::string>(), ControlTokens::kParse),
+                      given["ids"][i].get<Ids>())
+                << given["texts"][i] << " in " << line.substr(0, line.find("\"texts\""));
+        }
+    }
+    EXPECT_EQ(n_texts, 1200);
 }
 
 TEST(TokenizerGolden, EveryByteStringComesBack) {
