@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/rng.h"
 #include "text/tokenizers/test_vocabularies.h"
 
 namespace nereus {
@@ -91,6 +92,83 @@ TEST(StreamDecoder, JoinedPartsAreTheDecodedText) {
     const auto ids = tokenizer->encode(text, ControlTokens::kAsText);
     EXPECT_EQ(joined(parts_of(stream, *tokenizer, text)), tokenizer->decode(ids, false));
     EXPECT_EQ(tokenizer->decode(ids, false), text);
+}
+
+/// Random bytes, many of them the beginnings of characters and of stop strings.
+std::string random_bytes(uint64_t seed, size_t n) {
+    constexpr std::string_view kParts[] = {"E",    "N",    "D",        "END",  "\xe2",
+                                           "\x82", "\xac", "\xf0",     "\x9f", "\x98",
+                                           "\x80", "\xff", "\xc3\xa9", "abc",  " a"};
+    std::string text;
+    for (size_t i = 0; i < n; ++i) {
+        text += kParts[random_bits(seed, 1, i) % std::size(kParts)];
+    }
+    return text;
+}
+
+TEST(StreamDecoder, AnyBytesGiveTheWholeTextsCharacters) {
+    const auto tokenizer = byte_tokenizer();
+    for (uint64_t seed = 0; seed < 400; ++seed) {
+        const std::string text = random_bytes(seed, seed % 30);
+        StreamDecoder stream = decoder(*tokenizer, {});
+        for (const std::string& part : parts_of(stream, *tokenizer, text)) {
+            EXPECT_TRUE(is_valid_utf8(part)) << "seed " << seed;
+        }
+        StreamDecoder again = decoder(*tokenizer, {});
+        EXPECT_EQ(joined(parts_of(again, *tokenizer, text)), replace_invalid_utf8(text))
+            << "seed " << seed;
+    }
+}
+
+TEST(StreamDecoder, EveryByteAloneAndBesideEveryOther) {
+    const auto tokenizer = byte_tokenizer();
+    for (int first = 0; first < 256; ++first) {
+        for (int second = 0; second < 256; ++second) {
+            const std::string text = {static_cast<char>(first), static_cast<char>(second)};
+            StreamDecoder stream = decoder(*tokenizer, {});
+            std::string out = stream.feed(first);
+            out += stream.feed(second);
+            out += stream.finish();
+            ASSERT_EQ(out, replace_invalid_utf8(text)) << first << " " << second;
+        }
+    }
+}
+
+/// The definition: as soon as a stop string is in the text, it ends before the first of them.
+std::string until_stop(const Tokenizer& tokenizer, const std::vector<int32_t>& ids,
+                       const std::vector<std::string>& stops) {
+    std::string text;
+    for (const int32_t id : ids) {
+        text += tokenizer.token_bytes(id);
+        size_t cut = text.npos;
+        for (const std::string& stop : stops) {
+            cut = std::min(cut, text.find(stop));
+        }
+        if (cut != text.npos) {
+            return text.substr(0, cut);
+        }
+    }
+    return text;
+}
+
+TEST(StreamDecoder, StopStringsEndAnyText) {
+    const auto tokenizer = byte_tokenizer();
+    const std::vector<std::vector<std::string>> stop_sets = {
+        {"END"},       {"EE", "END"},  {"NDEND", "DE"},      {"\xe2\x82\xac"},
+        {"ENDENDEND"}, {"abcE", "bc"}, {"\xc3\xa9\xc3\xa9"}, {"DEND", "ENDE", "N\xff"}};
+    for (uint64_t seed = 0; seed < 200; ++seed) {
+        const auto ids = tokenizer->encode(random_bytes(seed, 25), ControlTokens::kAsText);
+        for (const auto& stops : stop_sets) {
+            StreamDecoder stream = decoder(*tokenizer, stops);
+            std::string out;
+            for (const int32_t id : ids) {
+                out += stream.feed(id);
+            }
+            out += stream.finish();
+            ASSERT_EQ(out, replace_invalid_utf8(until_stop(*tokenizer, ids, stops)))
+                << "seed " << seed << ", " << stops[0];
+        }
+    }
 }
 
 TEST(StreamDecoder, RefusesStopStringsBeyondItsBounds) {
