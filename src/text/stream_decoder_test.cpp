@@ -1,5 +1,6 @@
 #include "text/stream_decoder.h"
 
+#include <fmt/ranges.h>
 #include <gtest/gtest.h>
 
 #include "base/rng.h"
@@ -117,6 +118,46 @@ TEST(StreamDecoder, AnyBytesGiveTheWholeTextsCharacters) {
         StreamDecoder again = decoder(*tokenizer, {});
         EXPECT_EQ(joined(parts_of(again, *tokenizer, text)), replace_invalid_utf8(text))
             << "seed " << seed;
+    }
+}
+
+/// A vocabulary whose decoder leaves out the space in front, as Llama 2's tokenizer.json.
+std::unique_ptr<Tokenizer> stripping_tokenizer() {
+    Json json = small_json();
+    json["decoder"] = {
+        {"type", "Sequence"},
+        {"decoders",
+         Json::array({{{"type", "ByteLevel"}},
+                      {{"type", "Strip"}, {"content", " "}, {"start", 1}, {"stop", 0}}})}};
+    json["added_tokens"] =
+        Json::array({added_json(300, "<|end|>", true), added_json(301, "<think>", false),
+                     added_json('|', "|", true)});
+    return tokenizer_of(json);
+}
+
+TEST(StreamDecoder, AnyIdsGiveWhatDecodeGives) {
+    const std::unique_ptr<Tokenizer> tokenizers[] = {byte_tokenizer(), sentencepiece_tokenizer(),
+                                                     stripping_tokenizer()};
+    for (uint64_t seed = 0; seed < 3000; ++seed) {
+        const Tokenizer& tokenizer = *tokenizers[seed % 3];
+        const bool skip = seed % 2 == 0;
+        std::vector<int32_t> ids;
+        for (uint64_t i = 0; i < random_bits(seed, 5, 0) % 8; ++i) {
+            // Often blanks, bytes, control tokens; sometimes an id that has no token.
+            const int32_t usual[] = {32,  35,  1,   2,   '|', 258,  259,
+                                     262, 264, 300, 301, 299, 9999, -1};
+            const uint64_t bits = random_bits(seed, 6, i);
+            ids.push_back(bits % 3 == 0 ? static_cast<int32_t>(bits % 266)
+                                        : usual[bits / 3 % std::size(usual)]);
+        }
+        StreamDecoder stream = decoder(tokenizer, {}, skip);
+        std::string out;
+        for (const int32_t id : ids) {
+            out += stream.feed(id);
+        }
+        out += stream.finish();
+        ASSERT_EQ(out, replace_invalid_utf8(tokenizer.decode(ids, skip)))
+            << "seed " << seed << ": " << fmt::format("{}", fmt::join(ids, " "));
     }
 }
 
