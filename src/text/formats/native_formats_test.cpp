@@ -93,7 +93,7 @@ struct WrongCase {
     const char* message;
 };
 constexpr WrongCase kWrongCases[] = {
-    {R"([])", "messages must be a list with at least one message"},
+    {R"([])", "messages must be a list with at least one message, not an empty one"},
     {R"({"role": "user"})", "messages must be a list"},
     {R"(["hi"])", "messages[0] must be an object, not string"},
     {R"([{"content": "x"}])", "messages[0].role must be a string, not null"},
