@@ -60,10 +60,8 @@ Result<ModelInput> chat_input(const OpenedText& text, const ChatSession& session
     Prompt prompt = NEREUS_TRY(format->render(request));
     ModelInput input;
     input.syntax = format->reply_syntax(request, prompt);
-    if (!request.thinking.value_or(true) && input.syntax.starts_in_thinking) {
-        const bool new_line = prompt.text().ends_with('\n');
-        prompt.pieces.push_back(
-            {(new_line ? "\n" : "\n\n") + input.syntax.think_end + "\n\n", true});
+    if (!request.thinking.value_or(true) && !input.syntax.empty_thought.empty()) {
+        prompt.pieces.push_back({input.syntax.empty_thought, true});
         input.syntax.starts_in_thinking = false;
     }
     input.ids = encode_prompt(text, prompt);

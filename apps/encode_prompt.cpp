@@ -74,30 +74,63 @@ bool has_forged_control(std::string_view text, const std::vector<bool>& trusted,
     return false;
 }
 
+/// A control token the format wrote, and where.
+struct Written {
+    size_t begin;
+    const ControlTable::Entry* entry;
+};
+
+std::vector<Written> written_controls(std::string_view text, const std::vector<bool>& trusted,
+                                      const ControlTable& table) {
+    std::vector<Written> found;
+    for (size_t i = 0; i < text.size();) {
+        const ControlTable::Entry* entry = trusted[i] ? table.match(text.substr(i)) : nullptr;
+        if (entry != nullptr && all_trusted(trusted, i, entry->text.size())) {
+            found.push_back({i, entry});
+            i += entry->text.size();
+        } else {
+            ++i;
+        }
+    }
+    return found;
+}
+
+/// The control tokens among ids are, in order, some of those written: a normaliser may complete one
+/// in a message whose bytes do not spell it.
+bool all_written(const Tokenizer& tokenizer, const std::vector<int32_t>& ids,
+                 const std::vector<Written>& written) {
+    size_t next = 0;
+    for (const int32_t id : ids) {
+        if (!tokenizer.is_control(id)) {
+            continue;
+        }
+        while (next < written.size() && written[next].entry->id != id) {
+            ++next;
+        }
+        if (next++ >= written.size()) {
+            return false;
+        }
+    }
+    return true;
+}
+
 std::vector<int32_t> encode_guarded(const Tokenizer& tokenizer, std::string_view text,
-                                    const std::vector<bool>& trusted, const ControlTable& table) {
+                                    const std::vector<Written>& written) {
     std::vector<int32_t> ids;
-    size_t plain_begin = 0;
-    const auto flush = [&](size_t end) {
-        if (end > plain_begin) {
-            const auto plain = tokenizer.encode(text.substr(plain_begin, end - plain_begin),
-                                                ControlTokens::kAsText);
+    size_t done = 0;
+    const auto plain_until = [&](size_t end) {
+        if (end > done) {
+            const auto plain =
+                tokenizer.encode(text.substr(done, end - done), ControlTokens::kAsText);
             ids.insert(ids.end(), plain.begin(), plain.end());
         }
     };
-    size_t i = 0;
-    while (i < text.size()) {
-        const ControlTable::Entry* entry = trusted[i] ? table.match(text.substr(i)) : nullptr;
-        if (entry == nullptr || !all_trusted(trusted, i, entry->text.size())) {
-            ++i;
-            continue;
-        }
-        flush(i);
-        ids.push_back(entry->id);
-        i += entry->text.size();
-        plain_begin = i;
+    for (const Written& control : written) {
+        plain_until(control.begin);
+        ids.push_back(control.entry->id);
+        done = control.begin + control.entry->text.size();
     }
-    flush(text.size());
+    plain_until(text.size());
     return ids;
 }
 
@@ -108,10 +141,17 @@ std::vector<int32_t> encode_prompt(const OpenedText& opened, const Prompt& promp
     const std::string text = prompt.text();
     const std::vector<bool> trusted = trusted_bytes(prompt);
     const ControlTable table(tokenizer);
+    const std::vector<Written> written = written_controls(text, trusted, table);
     // Without a forged token the prompt is one text to the reference, and to us.
-    std::vector<int32_t> ids = has_forged_control(text, trusted, table)
-                                   ? encode_guarded(tokenizer, text, trusted, table)
-                                   : tokenizer.encode(text, ControlTokens::kParse);
+    std::vector<int32_t> ids;
+    bool guarded = has_forged_control(text, trusted, table);
+    if (!guarded) {
+        ids = tokenizer.encode(text, ControlTokens::kParse);
+        guarded = !all_written(tokenizer, ids, written);
+    }
+    if (guarded) {
+        ids = encode_guarded(tokenizer, text, written);
+    }
     if (opened.prompt_needs_bos && opened.bos_id && (ids.empty() || ids[0] != *opened.bos_id)) {
         ids.insert(ids.begin(), *opened.bos_id);
     }

@@ -1,22 +1,30 @@
 #!/usr/bin/env python3
 """Compares `nereus tokenize` and `nereus detokenize` with the Hugging Face tokenizers library.
 
-usage: tokenizer_oracle.py [--nereus PROGRAM] [--count 100000] [--seed 1] TOKENIZER_JSON...
-
 Writes random strings (seeded; mixes of scripts, white space, digits, emoji, combining marks,
 control characters, code, contractions, pieces of the vocabulary, any code point), encodes them with
-both programs and prints every difference. Exit code 1 when there is one. Needs the PyPI package
-`tokenizers` (0.20 or later); install it into a virtual environment outside the repository."""
+both programs and prints the first differences of every tokenizer. Without a path it takes every
+tokenizer.json that comes with the repository; a path may end in .xz.
+
+Exit code: 0 no difference, 1 some, 2 it could not compare (a line says why).
+
+Needs the PyPI package `tokenizers` (0.20 or later) in an environment of your own:
+
+    python3 -m venv /tmp/oracle && /tmp/oracle/bin/pip install tokenizers
+    cmake --preset release && ninja -C build/release nereus
+    /tmp/oracle/bin/python tools/tokenizer_oracle.py --count 20000
+"""
 
 import argparse
 import json
+import lzma
 import pathlib
 import random
 import subprocess
 import sys
 import tempfile
 
-from tokenizers import Tokenizer
+ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 WHITE = [
     " ",
@@ -198,6 +206,13 @@ def random_strings(tokenizer, count, seed):
     return strings
 
 
+def reason(error):
+    """One line for what went wrong; a program that failed said it itself."""
+    if isinstance(error, subprocess.CalledProcessError):
+        return error.stderr.decode("utf-8", "replace").strip() or str(error)
+    return str(error)
+
+
 def run_nereus(nereus, command, path, value):
     with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:
         json.dump(value, file, ensure_ascii=False)
@@ -208,9 +223,8 @@ def run_nereus(nereus, command, path, value):
         return json.loads(done.stdout)
 
 
-def compare(nereus, path, count, seed):
+def compare(reference, nereus, path, count, seed):
     """The number of differences for one tokenizer.json."""
-    reference = Tokenizer.from_file(path)
     strings = random_strings(reference, count, seed)
     expected = [
         encoding.ids for encoding in reference.encode_batch(strings, add_special_tokens=False)
@@ -226,24 +240,56 @@ def compare(nereus, path, count, seed):
                 print(f"{path}: {text!r}\n  expected {want}\n  found    {got}")
                 if want_text != got_text:
                     print(f"  expected text {want_text!r}\n  found text    {got_text!r}")
-    print(f"{path}: {len(strings)} strings, {sum(map(len, expected))} tokens, {bad} differences")
-    return bad
+    return len(strings), sum(map(len, expected)), bad
+
+
+def own_tokenizers():
+    paths = sorted((ROOT / "tests/data/tokenizers").rglob("*tokenizer.json.xz"))
+    return [str(path) for path in paths + [ROOT / "models/nereus-seed/tokenizer.json"]]
+
+
+def compare_all(tokenizer_class, arguments):
+    """Every path in turn; the exit code."""
+    total = 0
+    for name in arguments.paths or own_tokenizers():
+        with tempfile.TemporaryDirectory() as folder:
+            path = name
+            if name.endswith(".xz"):
+                path = str(pathlib.Path(folder) / "tokenizer.json")
+                pathlib.Path(path).write_bytes(lzma.decompress(pathlib.Path(name).read_bytes()))
+            reference = tokenizer_class.from_file(path)
+            strings, tokens, bad = compare(
+                reference, arguments.nereus, path, arguments.count, arguments.seed
+            )
+        print(f"{name}: {strings} strings, {tokens} tokens, {bad} differences", flush=True)
+        total += bad
+    return 1 if total else 0
 
 
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    root = pathlib.Path(__file__).resolve().parent.parent
-    parser.add_argument("paths", nargs="+", metavar="TOKENIZER_JSON")
-    parser.add_argument("--nereus", default=str(root / "build/release/nereus"))
-    parser.add_argument("--count", type=int, default=100_000)
+    parser.add_argument("paths", nargs="*", metavar="TOKENIZER_JSON")
+    parser.add_argument(
+        "--nereus", default=str(ROOT / "build/release/nereus"), help="the program (%(default)s)"
+    )
+    parser.add_argument("--count", type=int, default=100_000, help="strings a tokenizer (100000)")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
-    bad = sum(
-        compare(arguments.nereus, path, arguments.count, arguments.seed) for path in arguments.paths
-    )
-    return 1 if bad else 0
+    try:
+        from tokenizers import Tokenizer
+    except ImportError:
+        print(
+            "tokenizer_oracle.py: needs the PyPI package `tokenizers`; --help says how",
+            file=sys.stderr,
+        )
+        return 2
+    try:
+        return compare_all(Tokenizer, arguments)
+    except Exception as error:  # tokenizers raises plain Exception for a file it cannot read
+        print(f"tokenizer_oracle.py: {reason(error)}", file=sys.stderr)
+        return 2
 
 
 if __name__ == "__main__":

@@ -23,8 +23,12 @@ ReplySyntax reply_syntax_of(const Prompt& prompt) {
     }
     const PromptPiece& last = has_prefix ? pieces[pieces.size() - 2] : pieces.back();
     std::string_view end = last.text;
-    end.remove_suffix(end.ends_with('\n') ? 1 : 0);
+    const bool ends_line = end.ends_with('\n');
+    end.remove_suffix(ends_line ? 1 : 0);
     syntax.starts_in_thinking = last.trusted && end.ends_with(syntax.think_begin);
+    if (syntax.starts_in_thinking && !has_prefix) {
+        syntax.empty_thought = (ends_line ? "\n" : "\n\n") + syntax.think_end + "\n\n";
+    }
     return syntax;
 }
 

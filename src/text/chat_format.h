@@ -46,6 +46,11 @@ struct ReplySyntax {
     std::string think_end = "</think>";
     /// The prompt already opened the thinking block (ends in <think> or <think>\n).
     bool starts_in_thinking = false;
+    /// Appended to the prompt as the format's own text it leaves the reply an empty thinking block,
+    /// so that a model which always thinks (R1) answers at once. The published prompts have no such
+    /// switch; this is what the model writes itself when it skips thinking. Empty where the prompt
+    /// says whether to think (V3.1), the model does not think, or the request began the reply.
+    std::string empty_thought;
 };
 
 /// One chat format. Immutable. threads: any.

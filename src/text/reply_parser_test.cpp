@@ -121,6 +121,75 @@ TEST(ReplyParser, any_reply_cut_anywhere_gives_the_parts_of_the_whole) {
     }
 }
 
+std::string_view without_newlines(std::string_view text) {
+    return text.substr(std::min(text.find_first_not_of("\n\r"), text.size()));
+}
+
+/// The header's rules on a whole reply.
+Parts divide(std::string_view reply, bool thinking, std::string_view begin, std::string_view end) {
+    const size_t n_blanks = std::min(reply.find_first_not_of(" \t\n\r"), reply.size());
+    const std::string_view start = reply.substr(n_blanks);
+    std::string_view rest = thinking ? without_newlines(reply) : reply;
+    if (!thinking && n_blanks < ReplyParser::kLeadingSpaceMax) {
+        if (start.starts_with(begin)) {
+            thinking = true;
+            rest = without_newlines(start.substr(begin.size()));
+        } else if (start.starts_with(end)) {
+            rest = without_newlines(start.substr(end.size()));
+        }
+    }
+    const size_t at = thinking ? rest.find(end) : 0;
+    if (at == rest.npos) {
+        return {replace_invalid_utf8(rest), ""};
+    }
+    const std::string_view answer =
+        thinking ? without_newlines(rest.substr(at + end.size())) : rest;
+    return {replace_invalid_utf8(rest.substr(0, at)), replace_invalid_utf8(answer)};
+}
+
+TEST(ReplyParser, random_replies_are_divided_as_the_rules_say_whatever_the_tags) {
+    const std::pair<std::string, std::string> tags[] = {
+        {"<think>", "</think>"}, {"◁think▷", "◁/think▷"}, {"<<", "<<<"}, {"aab", "aaab"}};
+    uint64_t position = 0;
+    const auto random = [&](size_t n) { return random_bits(11, 1, position++) % n; };
+    for (int round = 0; round < 8000; ++round) {
+        ReplySyntax custom;
+        std::tie(custom.think_begin, custom.think_end) = tags[random(std::size(tags))];
+        custom.starts_in_thinking = random(2) == 0;
+        const std::string pieces[] = {custom.think_begin,
+                                      custom.think_end,
+                                      custom.think_end,
+                                      "\n",
+                                      " ",
+                                      "\r",
+                                      "<",
+                                      "a",
+                                      "\xe2\x97",
+                                      "\xff",
+                                      "世",
+                                      "◁/th",
+                                      "</",
+                                      "🙂",
+                                      std::string(30, ' ')};
+        std::string reply;
+        for (size_t n = random(10); n > 0; --n) {
+            reply += pieces[random(std::size(pieces))];
+        }
+        ReplyParser parser(custom);
+        Parts found;
+        std::string_view rest = reply;
+        while (!rest.empty()) {
+            const size_t n = std::min<size_t>(1 + random(5), rest.size());
+            collect(parser.feed(rest.substr(0, n)), found);
+            rest.remove_prefix(n);
+        }
+        collect(parser.finish(), found);
+        ASSERT_EQ(found,
+                  divide(reply, custom.starts_in_thinking, custom.think_begin, custom.think_end))
+            << "round " << round << ": " << reply;
+    }
+}
+
 TEST(ReplyParser, text_that_cannot_be_a_tag_comes_out_at_once) {
     ReplyParser parser(syntax(true));
     ASSERT_EQ(parser.feed("why").size(), 1U);

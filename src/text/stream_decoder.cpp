@@ -43,12 +43,13 @@ std::string StreamDecoder::feed(int32_t id) {
     }
     const int32_t ids[] = {id};
     const std::string piece = tokenizer_->decode(ids, options_.skip_control);
+    const std::string_view bytes = tokenizer_->token_bytes(id);
     // Alone, every token is at the begin of the text, where decode may leave out a space; later
     // ones keep theirs. A token that decodes to nothing because it is skipped stays nothing.
-    const bool shortened = !at_begin_ && piece.size() + 1 == tokenizer_->token_bytes(id).size();
-    held_ += shortened ? std::string(tokenizer_->token_bytes(id)) : piece;
     const bool skipped = options_.skip_control && tokenizer_->is_control(id) && piece.empty();
-    at_begin_ = at_begin_ && skipped;
+    const bool shortened = !at_begin_ && !skipped && piece.size() + 1 == bytes.size();
+    held_ += shortened ? std::string(bytes) : piece;
+    at_begin_ = at_begin_ && (skipped || bytes.empty());
     return cut_at_stop() ? release(held_.size()) : release(certain_bytes());
 }
 

@@ -104,6 +104,22 @@ TEST(Run, thinking_can_be_hidden_and_stats_shown) {
     EXPECT_NE(stats.err.find("answer 65 tokens"), std::string::npos) << stats.err;
 }
 
+TEST(Run, thinking_off_answers_at_once_in_every_format_that_thinks) {
+    const auto off = run_program({"run", kQuestion, "--greedy", "--think", "off"});
+    EXPECT_EQ(off.exit_code, 0) << off.err;
+    EXPECT_EQ(off.err, "");
+    EXPECT_NE(off.out, "");
+    // The model's own template is R1's; R1-0528 leaves <think> to the model, so it needs both tags.
+    for (const char* format : {"deepseek-r1", "deepseek-r1-0528", "r1-distill"}) {
+        const auto same =
+            run_program({"run", kQuestion, "--greedy", "--think", "off", "--format", format});
+        EXPECT_EQ(same.out, off.out) << format;
+        EXPECT_EQ(same.err, "") << format;
+    }
+    const auto on = run_program({"run", kQuestion, "--greedy", "--format", "deepseek-r1-0528"});
+    EXPECT_NE(on.err.find("write 2 carry 1"), std::string::npos) << on.err;
+}
+
 TEST(Run, raw_continues_a_text) {
     const auto result = run_program({"run", "--raw", "--greedy", "-n", "8", "Once upon a time"});
     EXPECT_EQ(result.exit_code, 0) << result.err;

@@ -2,100 +2,29 @@
 // encoded by Hugging Face tokenizers (tests/data/tokenizers/README.md).
 
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 
 #include <chrono>
-#include <cstdio>
-#include <filesystem>
 #include <sstream>
 
 #include "base/file.h"
 #include "base/json.h"
 #include "base/units.h"
-#include "text/tokenizer.h"
-#include "weights/checkpoint.h"
+#include "tests/support/published_tokenizers.h"
+#include "text/tokenizers/test_vocabularies.h"
 
 namespace nereus {
 namespace {
 
 using Ids = std::vector<int32_t>;
 
-const std::string kData = NEREUS_SOURCE_DIR "/tests/data/tokenizers/";
-
-std::string unpacked(const std::string& name) {
-    FILE* pipe = ::popen(("xz -dc '" + kData + name + ".xz'").c_str(), "r");
-    std::string bytes;
-    std::string buffer(1 << 20, '\0');
-    for (size_t n = 1; pipe != nullptr && n > 0;) {
-        n = std::fread(buffer.data(), 1, buffer.size(), pipe);
-        bytes.append(buffer, 0, n);
-    }
-    const int status = pipe != nullptr ? ::pclose(pipe) : -1;
-    EXPECT_TRUE(status != -1 && WIFEXITED(status) && WEXITSTATUS(status) == 0)
-        << name << ".xz: xz -dc failed; is xz-utils installed?";
-    return bytes;
-}
+using test::from_gguf;
+using test::tokenizer;
+using test::unpacked;
 
 std::string file_text(const std::string& name) {
-    auto text = read_file(kData + name, 16 * kMiB);
+    auto text = read_file(test::kTokenizerData + name, 16 * kMiB);
     EXPECT_TRUE(text.ok()) << name;
     return text.ok() ? std::move(text).value() : "";
-}
-
-std::unique_ptr<Tokenizer> from_json(const std::string& json, const std::string& name) {
-    auto created = tokenizer_from_json(json, name);
-    EXPECT_TRUE(created.ok()) << (created.ok() ? "" : created.error().message);
-    return created.ok() ? std::move(created).value() : nullptr;
-}
-
-/// DeepSeek-V3's file with the two added tokens that R1 has in other places.
-std::string deepseek_r1_json() {
-    std::string json = unpacked("deepseek-v3.tokenizer.json");
-    const std::pair<const char*, const char*> kChanged[] = {
-        {"<\xef\xbd\x9cplace\xe2\x96\x81holder\xe2\x96\x81no\xe2\x96\x81"
-         "798\xef\xbd\x9c>",
-         "<think>"},
-        {"<\xef\xbd\x9cplace\xe2\x96\x81holder\xe2\x96\x81no\xe2\x96\x81"
-         "799\xef\xbd\x9c>",
-         "</think>"}};
-    for (const auto& [old_text, new_text] : kChanged) {
-        const size_t at = json.find(old_text);
-        EXPECT_NE(at, std::string::npos);
-        json.replace(at, std::string_view(old_text).size(), new_text);
-    }
-    return json;
-}
-
-/// A tokenizer by the name the golden files use; each is loaded once.
-const Tokenizer& tokenizer(const std::string& name) {
-    static std::map<std::string, std::unique_ptr<Tokenizer>> loaded;
-    std::unique_ptr<Tokenizer>& entry = loaded[name];
-    if (entry == nullptr) {
-        const std::string file = (name == "llama-3.1" ? "llama-3.1/" : "") + name;
-        entry = from_json(
-            name == "deepseek-r1" ? deepseek_r1_json() : unpacked(file + ".tokenizer.json"), name);
-    }
-    return *entry;
-}
-
-std::unique_ptr<Tokenizer> from_gguf(const std::string& name) {
-    const auto path = std::filesystem::temp_directory_path() /
-                      ("nereus-" + name + "-" + std::to_string(::getpid()) + ".gguf");
-    EXPECT_TRUE(write_file_atomic(path, unpacked(name + ".gguf")).ok());
-    auto checkpoint = open_checkpoint(path);
-    std::filesystem::remove(path);
-    EXPECT_TRUE(checkpoint.ok()) << (checkpoint.ok() ? "" : checkpoint.error().message);
-    const GgufMetadata& header = *(*checkpoint)->gguf();
-    GgufVocabulary vocabulary;
-    vocabulary.model = header.string("tokenizer.ggml.model").value_or("");
-    vocabulary.pre = header.string("tokenizer.ggml.pre").value_or("");
-    vocabulary.tokens = header.strings("tokenizer.ggml.tokens");
-    vocabulary.merges = header.strings("tokenizer.ggml.merges");
-    vocabulary.token_types = header.numbers("tokenizer.ggml.token_type");
-    vocabulary.bos_id = header.integer("tokenizer.ggml.bos_token_id");
-    auto created = tokenizer_from_gguf(vocabulary, name);
-    EXPECT_TRUE(created.ok()) << (created.ok() ? "" : created.error().message);
-    return std::move(created).value();
 }
 
 /// ids are the reference's; the text comes back from them unless the tokenizer normalises.
@@ -188,6 +117,25 @@ TEST(TokenizerGolden, AddedTokensOfDeepSeek) {
         }
     }
     EXPECT_EQ(n_cases, 36);
+}
+
+TEST(TokenizerGolden, AddedTokensWithEveryFlagInSmallVocabularies) {
+    std::istringstream lines(file_text("golden/added-tokens.jsonl"));
+    int n_texts = 0;
+    for (std::string line; std::getline(lines, line);) {
+        const Json given = parse_json(line, "added-tokens.jsonl").value();
+        Json json = small_json();
+        for (const char* section : {"normalizer", "pre_tokenizer", "added_tokens"}) {
+            json[section] = given[section];
+        }
+        const auto reader = tokenizer_of(json);
+        for (size_t i = 0; i < given["texts"].size(); ++i, ++n_texts) {
+            EXPECT_EQ(reader->encode(given["texts"][i].get<std::string>(), ControlTokens::kParse),
+                      given["ids"][i].get<Ids>())
+                << given["texts"][i] << " in " << line.substr(0, line.find("\"texts\""));
+        }
+    }
+    EXPECT_EQ(n_texts, 1200);
 }
 
 TEST(TokenizerGolden, EveryByteStringComesBack) {

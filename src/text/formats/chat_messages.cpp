@@ -156,7 +156,9 @@ Result<ChatMessage> read_message(const Json& json, const Place& place, bool is_l
 
 Result<std::vector<ChatMessage>> read_messages(const Json& messages) {
     if (!messages.is_array() || messages.empty()) {
-        return wrong("messages", "a list with at least one message", messages);
+        return make_error(ErrorCode::kInvalidArgument,
+                          "messages must be a list with at least one message, not {}",
+                          messages.is_array() ? "an empty one" : messages.type_name());
     }
     std::vector<ChatMessage> out;
     for (const Json& json : messages) {

@@ -21,12 +21,12 @@ constexpr Style kR1{true, false, false, "<think>\n"};
 constexpr Style kR1May{true, true, false, ""};
 constexpr Style kDistill{true, false, true, "<think>\n"};
 
-std::string last_system(const std::vector<ChatMessage>& messages) {
-    std::string text;
+void write_last_system(PromptBuilder& prompt, const std::vector<ChatMessage>& messages) {
+    std::string_view text;
     for (const ChatMessage& message : messages) {
         text = message.role == Role::kSystem ? message.content : text;
     }
-    return text;
+    prompt.plain(text);
 }
 
 /// Writes the turns; remembers what the next one has to close.
@@ -34,8 +34,7 @@ class Turns {
   public:
     Turns(const NativeRequest& request, const Style& style) : request_(request), style_(style) {
         prompt_.marker(request.bos);
-        prompt_.plain(style.last_system_wins ? last_system(request.messages)
-                                             : join_system(request.messages));
+        (style.last_system_wins ? write_last_system : write_system)(prompt_, request.messages);
     }
 
     Prompt run() && {
@@ -88,8 +87,11 @@ class Turns {
     }
 
     void add_calls(const ChatMessage& message) {
+        const bool follows_outputs = in_outputs_;
         close_outputs();
-        add_header();
+        if (!follows_outputs) {
+            add_header();
+        }
         prompt_.plain(earlier_text(message));
         prompt_.marker(kCallsBegin);
         for (size_t i = 0; i < message.tool_calls.size(); ++i) {

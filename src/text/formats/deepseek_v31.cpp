@@ -46,7 +46,7 @@ class Turns {
     explicit Turns(const NativeRequest& request)
         : request_(request), thinking_(request.thinking.value_or(false)) {
         prompt_.marker(request.bos);
-        prompt_.plain(join_system(request.messages));
+        write_system(prompt_, request.messages);
         add_tools(prompt_, request.tools);
     }
 

@@ -10,11 +10,16 @@ namespace {
 struct NativeRow {
     std::string_view name;
     Result<Prompt> (*render)(const NativeRequest& request);
+    /// The model opens <think> itself, right behind the assistant's token.
+    bool opens_thinking = false;
 };
 constexpr NativeRow kNativeFormats[] = {
-    {"deepseek-v2", render_v2},           {"deepseek-v2.5", render_v3},
-    {"deepseek-v3", render_v3},           {"deepseek-r1", render_r1},
-    {"deepseek-r1-0528", render_r1_0528}, {"deepseek-v3.1", render_v31},
+    {"deepseek-v2", render_v2},
+    {"deepseek-v2.5", render_v3},
+    {"deepseek-v3", render_v3},
+    {"deepseek-r1", render_r1},
+    {"deepseek-r1-0528", render_r1_0528, true},
+    {"deepseek-v3.1", render_v31},
     {"r1-distill", render_r1_distill},
 };
 
@@ -37,7 +42,13 @@ class NativeFormat : public ChatFormat {
     }
 
     ReplySyntax reply_syntax(const ChatRequest&, const Prompt& prompt) const override {
-        return reply_syntax_of(prompt);
+        ReplySyntax syntax = reply_syntax_of(prompt);
+        const bool at_header = !prompt.pieces.empty() && prompt.pieces.back().trusted &&
+                               prompt.pieces.back().text.ends_with(markers::kAssistant);
+        if (row_.opens_thinking && at_header) {
+            syntax.empty_thought = syntax.think_begin + "\n\n" + syntax.think_end + "\n\n";
+        }
+        return syntax;
     }
 
   private:
@@ -60,17 +71,15 @@ std::string_view after_last_thought(std::string_view content) {
                                          : content.substr(end + markers::kThinkEnd.size());
 }
 
-std::string join_system(const std::vector<ChatMessage>& messages) {
-    std::string text;
+void write_system(PromptBuilder& prompt, const std::vector<ChatMessage>& messages) {
     bool is_first = true;
     for (const ChatMessage& message : messages) {
         if (message.role == Role::kSystem) {
-            text += is_first ? "" : "\n\n";
-            text += message.content;
+            prompt.marker(is_first ? "" : "\n\n");
+            prompt.plain(message.content);
             is_first = false;
         }
     }
-    return text;
 }
 
 Result<std::unique_ptr<ChatFormat>> create_native_format(std::string_view name,

@@ -39,7 +39,7 @@ Result<Prompt> render_v31(const NativeRequest& request);
 std::string_view after_first_thought(std::string_view content);
 std::string_view after_last_thought(std::string_view content);
 
-/// The system messages, joined by blank lines.
-std::string join_system(const std::vector<ChatMessage>& messages);
+/// The system messages with blank lines between them.
+void write_system(PromptBuilder& prompt, const std::vector<ChatMessage>& messages);
 
 }  // namespace nereus

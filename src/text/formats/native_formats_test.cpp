@@ -1,5 +1,5 @@
-// DeepSeek's own formats, byte for byte. The expected prompts are written out here, independent of
-// deepseek_markers.h.
+// What all native encoders share: whom they trust, what they refuse, where they differ from the
+// templates that ship with their models. Their prompts are in deepseek_*_test.cpp.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -29,113 +29,12 @@ ChatRequest request_of(std::string_view messages) {
     return request;
 }
 
-/// The prompt with short names for the tokens: B E U A for the sentence and role tokens.
-std::string brief(std::string text) {
-    const std::pair<std::string_view, std::string_view> names[] = {
-        {kBos, "{B}"},
-        {kEos, "{E}"},
-        {"<｜User｜>", "{U}"},
-        {"<｜Assistant｜>", "{A}"},
-        {"<｜tool▁calls▁begin｜>", "{calls}"},
-        {"<｜tool▁calls▁end｜>", "{/calls}"},
-        {"<｜tool▁call▁begin｜>", "{call}"},
-        {"<｜tool▁call▁end｜>", "{/call}"},
-        {"<｜tool▁sep｜>", "{sep}"},
-        {"<｜tool▁outputs▁begin｜>", "{outputs}"},
-        {"<｜tool▁outputs▁end｜>", "{/outputs}"},
-        {"<｜tool▁output▁begin｜>", "{output}"},
-        {"<｜tool▁output▁end｜>", "{/output}"}};
-    for (const auto& [token, name] : names) {
-        for (size_t at = text.find(token); at != std::string::npos; at = text.find(token)) {
-            text.replace(at, token.size(), name);
-        }
-    }
-    return text;
-}
-
-std::string brief(std::string_view name, const ChatRequest& request) {
-    const auto prompt = render(name, request);
-    return prompt.ok() ? brief(prompt->text()) : prompt.error().message;
-}
-
-constexpr std::string_view kTurns = R"([{"role": "system", "content": "S1"},
-    {"role": "user", "content": "1+1?"},
-    {"role": "assistant", "content": "<think>easy</think>2"}, {"role": "system", "content": "S2"},
-    {"role": "user", "content": "2+2?"}])";
-
 constexpr std::string_view kToolTurns = R"([{"role": "user", "content": "w?"},
     {"role": "assistant", "content": null, "tool_calls": [
       {"id": "1", "type": "function", "function": {"name": "f", "arguments": {"a": ["ü", 1.0]}}},
       {"id": "2", "type": "function", "function": {"name": "g", "arguments": "{}"}}]},
     {"role": "tool", "content": "R1"}, {"role": "tool", "content": "R2"},
     {"role": "assistant", "content": "done"}, {"role": "user", "content": "thanks"}])";
-
-struct FormatCase {
-    const char* format;
-    std::string_view messages;
-    const char* expected;
-};
-
-const FormatCase kFormatCases[] = {
-    {"deepseek-v2", kTurns,
-     "{B}S1\n\nUser: 1+1?\n\nAssistant: <think>easy</think>2{E}S2\n\nUser: 2+2?\n\nAssistant:"},
-    {"deepseek-v2.5", kTurns, "{B}S1\n\nS2{U}1+1?{A}<think>easy</think>2{E}{U}2+2?{A}"},
-    {"deepseek-v3", kTurns, "{B}S1\n\nS2{U}1+1?{A}<think>easy</think>2{E}{U}2+2?{A}"},
-    {"deepseek-r1", kTurns, "{B}S1\n\nS2{U}1+1?{A}2{E}{U}2+2?{A}<think>\n"},
-    {"deepseek-r1-0528", kTurns, "{B}S1\n\nS2{U}1+1?{A}2{E}{U}2+2?{A}"},
-    {"r1-distill", kTurns, "{B}S2{U}1+1?{A}2{E}{U}2+2?{A}<think>\n"},
-    {"deepseek-v3.1", kTurns, "{B}S1\n\nS2{U}1+1?{A}</think>2{E}{U}2+2?{A}<think>"},
-    {"deepseek-v3", kToolTurns,
-     "{B}{U}w?{A}{calls}{call}function{sep}f\n```json\n{\"a\": [\"ü\", 1.0]}\n```{/call}\n"
-     "{call}function{sep}g\n```json\n{}\n```{/call}{/calls}{E}"
-     "{outputs}{output}R1{/output}\n{output}R2{/output}{/outputs}done{E}{U}thanks{A}"},
-    {"deepseek-r1-0528", kToolTurns,
-     "{B}{U}w?{A}{calls}{call}function{sep}f\n```json\n{\"a\": [\"ü\", 1.0]}\n```{/call}\n"
-     "{call}function{sep}g\n```json\n{}\n```{/call}{/calls}{E}"
-     "{outputs}{output}R1{/output}\n{output}R2{/output}{/outputs}done{E}{U}thanks{A}"},
-    {"deepseek-v3.1", kToolTurns,
-     "{B}{U}w?{A}</think>{calls}{call}f{sep}{\"a\": [\"ü\", 1.0]}{/call}{call}g{sep}{}{/call}"
-     "{/calls}{E}{output}R1{/output}{output}R2{/output}done{E}{U}thanks{A}<think>"},
-};
-
-TEST(NativeFormats, render_the_published_formats) {
-    for (const FormatCase& one : kFormatCases) {
-        EXPECT_EQ(brief(one.format, request_of(one.messages)), one.expected) << one.format;
-    }
-}
-
-TEST(NativeFormats, v31_thinks_only_when_told_to) {
-    ChatRequest request = request_of(R"([{"role": "user", "content": "x"}])");
-    EXPECT_EQ(brief("deepseek-v3.1", request), "{B}{U}x{A}<think>");
-    request.thinking = false;
-    EXPECT_EQ(brief("deepseek-v3.1", request), "{B}{U}x{A}</think>");
-    request.thinking.reset();
-    EXPECT_EQ(brief("deepseek-v3.1", request), "{B}{U}x{A}</think>");
-}
-
-TEST(NativeFormats, without_a_generation_prompt_the_text_ends_with_the_last_turn) {
-    ChatRequest request =
-        request_of(R"([{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}])");
-    request.add_generation_prompt = false;
-    for (const char* name : {"deepseek-v3", "deepseek-r1", "deepseek-r1-0528", "r1-distill"}) {
-        EXPECT_EQ(brief(name, request), "{B}{U}x{A}y{E}") << name;
-    }
-    EXPECT_EQ(brief("deepseek-v3.1", request), "{B}{U}x{A}</think>y{E}");
-    EXPECT_EQ(brief("deepseek-v2", request), "{B}User: x\n\nAssistant: y{E}");
-}
-
-TEST(NativeFormats, a_prefix_is_continued_and_not_closed) {
-    ChatRequest request = request_of(
-        R"([{"role": "user", "content": "x"},
-            {"role": "assistant", "content": "So", "prefix": true}])");
-    EXPECT_EQ(brief("deepseek-v2", request), "{B}User: x\n\nAssistant: So");
-    EXPECT_EQ(brief("deepseek-v3", request), "{B}{U}x{A}So");
-    EXPECT_EQ(brief("deepseek-r1", request), "{B}{U}x{A}<think>\nSo");
-    EXPECT_EQ(brief("deepseek-r1-0528", request), "{B}{U}x{A}So");
-    EXPECT_EQ(brief("deepseek-v3.1", request), "{B}{U}x{A}<think>So");
-    request.thinking = false;
-    EXPECT_EQ(brief("deepseek-v3.1", request), "{B}{U}x{A}</think>So");
-}
 
 TEST(NativeFormats, the_reply_syntax_follows_the_end_of_the_prompt) {
     const auto starts = [](std::string_view name, const ChatRequest& request) {
@@ -158,30 +57,6 @@ TEST(NativeFormats, the_reply_syntax_follows_the_end_of_the_prompt) {
     const ChatRequest forged = request_of(R"([{"role": "user", "content": "x"},
         {"role": "assistant", "content": "<think>", "prefix": true}])");
     EXPECT_FALSE(starts("deepseek-v3", forged));
-}
-
-TEST(NativeFormats, v31_describes_tools_in_the_system_text) {
-    ChatRequest request = request_of(R"([{"role": "user", "content": "w?"}])");
-    request.tools = parse(R"([{"type": "function", "function": {"name": "get", "description": "D",
-        "parameters": {"type": "object", "x": [1, "ü"]}}}, {"function": {"name": "b"}}])");
-    EXPECT_EQ(brief("deepseek-v3.1", request),
-              "{B}\n\n## Tools\nYou have access to the following tools:\n\n"
-              "### get\nDescription: D\n\nParameters: {\"type\": \"object\", \"x\": [1, \"ü\"]}\n\n"
-              "### b\nDescription: \n\nParameters: {}\n\n"
-              "IMPORTANT: ALWAYS adhere to this exact format for tool use:\n"
-              "{calls}{call}tool_call_name{sep}tool_call_arguments{/call}"
-              "{{additional_tool_calls}}{/calls}\n\nWhere:\n\n"
-              "- `tool_call_name` must be an exact match to one of the available tools\n"
-              "- `tool_call_arguments` must be valid JSON that strictly follows the tool's "
-              "Parameters Schema\n"
-              "- For multiple tool calls, chain them directly without separators or spaces\n"
-              "{U}w?{A}<think>");
-}
-
-TEST(NativeFormats, parts_of_type_text_are_joined) {
-    const ChatRequest request = request_of(R"([{"role": "user", "content": [
-        {"type": "text", "text": "a"}, {"type": "text", "text": "b"}]}])");
-    EXPECT_EQ(brief("deepseek-v3", request), "{B}{U}ab{A}");
 }
 
 TEST(NativeFormats, a_marker_typed_in_any_field_is_never_trusted) {
@@ -218,7 +93,7 @@ struct WrongCase {
     const char* message;
 };
 constexpr WrongCase kWrongCases[] = {
-    {R"([])", "messages must be a list with at least one message"},
+    {R"([])", "messages must be a list with at least one message, not an empty one"},
     {R"({"role": "user"})", "messages must be a list"},
     {R"(["hi"])", "messages[0] must be an object, not string"},
     {R"([{"content": "x"}])", "messages[0].role must be a string, not null"},

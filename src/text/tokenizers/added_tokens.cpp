@@ -98,6 +98,7 @@ const AddedToken* AddedTokenFinder::longest_at(std::string_view text) const {
 
 void AddedTokenFinder::divide(std::string_view text, std::vector<TextSegment>& out) const {
     size_t done = 0;
+    size_t space_end = 0;  // of the last run of white space looked at; once a run, to stay linear
     const auto plain_until = [&](size_t end) {
         if (end > done) {
             out.push_back({text.substr(done, end - done), kNoToken});
@@ -114,11 +115,20 @@ void AddedTokenFinder::divide(std::string_view text, std::vector<TextSegment>& o
         if (token->single_word && !stands_alone(text, begin, at)) {
             continue;
         }
-        begin = token->left_strip ? space_before(text, begin, done) : begin;
-        at = token->right_strip ? space_after(text, at) : at;
-        plain_until(begin);
-        out.push_back({text.substr(begin, at - begin), token->id});
-        done = at;
+        if (token->left_strip) {
+            begin = begin > done ? space_before(text, begin, done) : done;
+        }
+        // The white space it takes is searched all the same, as the reference does: a token of
+        // white space there counts too, unless it reaches back itself and finds nothing left.
+        if (token->right_strip && at > space_end) {
+            space_end = space_after(text, at);
+        }
+        const size_t end = token->right_strip ? space_end : at;
+        if (begin < end) {
+            plain_until(begin);
+            out.push_back({text.substr(begin, end - begin), token->id});
+        }
+        done = end;
     }
     plain_until(text.size());
 }

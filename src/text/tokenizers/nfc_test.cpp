@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
+
 namespace nereus {
 namespace {
 
@@ -19,6 +21,23 @@ TEST(Nfc, ReordersAndReplacesAsTheStandardSays) {
     EXPECT_EQ(normalize_nfc("q\xcc\x87\xcc\xa3"), "q\xcc\xa3\xcc\x87");
     EXPECT_EQ(normalize_nfc("\xe2\x84\xab"), "\xc3\x85");  // U+212B to U+00C5
     EXPECT_EQ(normalize_nfc("\xe1\x84\x80\xe1\x85\xa1\xe1\x86\xa8"), "\xea\xb0\x81");
+}
+
+TEST(Nfc, ManyMarksInTurnTakeLinearTime) {
+    constexpr int kPairs = 100'000;
+    std::string text = "a";
+    std::string expected = "\u1ea1";  // with the dot below, which sorts first
+    for (int i = 0; i < kPairs; ++i) {
+        text += "\u0301\u0323";
+        expected += i > 0 ? "\u0323" : "";
+    }
+    for (int i = 0; i < kPairs; ++i) {
+        expected += "\u0301";
+    }
+    const auto begin = std::chrono::steady_clock::now();
+    EXPECT_EQ(normalize_nfc(text) == expected, true);
+    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
+    EXPECT_LT(seconds.count(), 10.0);  // 0.1 s; two minutes with swaps of neighbours
 }
 
 TEST(Nfc, KeepsTextThatIsComposedAlready) {

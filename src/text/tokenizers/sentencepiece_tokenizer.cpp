@@ -113,7 +113,7 @@ std::string SentencePieceTokenizer::decode(std::span<const int32_t> ids, bool sk
         }
         const std::string_view bytes = token_bytes(id);
         text += at_begin && bytes.starts_with(' ') ? bytes.substr(1) : bytes;
-        at_begin = false;
+        at_begin = at_begin && bytes.empty();
     }
     return text;
 }
