@@ -21,12 +21,6 @@ using testing::StartsWith;
 const std::string kSeed = source_path("models/nereus-seed");
 const std::string kV3 = source_path("tests/golden/v3");
 
-std::string scratch_file(const std::string& name, const std::string& text) {
-    const auto path = scratch_folder() / name;
-    std::ofstream(path) << text;
-    return path.string();
-}
-
 /// The JSON a command printed; the command must have succeeded silently.
 Json json_of(const std::vector<std::string>& arguments) {
     const ProcessResult result = run_program(arguments);

@@ -10,11 +10,11 @@
 
 #include <chrono>
 #include <cstdlib>
-#include <filesystem>
 #include <fstream>
-#include <sstream>
 #include <string>
 #include <vector>
+
+#include "tests/support/scratch.h"
 
 namespace nereus {
 
@@ -22,23 +22,6 @@ struct ProcessResult {
     int exit_code = -1;
     std::string out, err;
 };
-
-/// A folder of this test process, removed with it.
-inline std::filesystem::path scratch_folder() {
-    static const struct Folder {
-        std::filesystem::path path = std::filesystem::temp_directory_path() /
-                                     ("nereus_run_test." + std::to_string(::getpid()));
-        Folder() { std::filesystem::create_directories(path); }
-        ~Folder() { std::filesystem::remove_all(path); }
-    } folder;
-    return folder.path;
-}
-
-inline std::string file_text(const std::filesystem::path& path) {
-    std::ostringstream text;
-    text << std::ifstream(path).rdbuf();
-    return text.str();
-}
 
 inline int exit_code_of_status(int status) {
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
