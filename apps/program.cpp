@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "apps/command.h"
+#include "apps/input.h"
 
 namespace nereus {
 namespace {
@@ -40,6 +41,25 @@ constexpr CommonFlag kIsaFlag = {"--isa", "kernel table: portable, avx2, avx512 
 constexpr CommonFlag kFormatFlag = {"--format", "chat format (default: auto, from the model)"};
 constexpr CommonFlag kCommonFlags[] = {kThreadsFlag, kIsaFlag, kFormatFlag};
 
+/// How many insertions, deletions, replacements and swaps of neighbours make b of a.
+size_t edits_between(std::string_view a, std::string_view b) {
+    std::vector<std::vector<size_t>> cost(a.size() + 1, std::vector<size_t>(b.size() + 1));
+    for (size_t i = 0; i <= a.size(); ++i) {
+        for (size_t j = 0; j <= b.size(); ++j) {
+            if (i == 0 || j == 0) {
+                cost[i][j] = i + j;
+                continue;
+            }
+            const size_t replaced = cost[i - 1][j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1);
+            cost[i][j] = std::min({replaced, cost[i - 1][j] + 1, cost[i][j - 1] + 1});
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) {
+                cost[i][j] = std::min(cost[i][j], cost[i - 2][j - 2] + 1);
+            }
+        }
+    }
+    return cost[a.size()][b.size()];
+}
+
 bool is_command(std::string_view word) {
     return std::any_of(std::begin(kCommands), std::end(kCommands),
                        [&](const Command* command) { return command->name == word; });
@@ -63,6 +83,21 @@ int missing_run_at(const std::vector<std::string>& arguments) {
         i += name == word ? 2 : 1;
     }
     return static_cast<int>(std::min(i, arguments.size()));
+}
+
+/// The first word where it is no command but looks like a mistyped one; a model by that name wins.
+Status refuse_mistyped(const std::string& word) {
+    std::vector<std::string_view> names;
+    for (const Command* command : kCommands) {
+        names.push_back(command->name);
+    }
+    const std::string_view meant = path_exists(word) ? std::string_view() : nearest(word, names);
+    if (meant.empty()) {
+        return {};
+    }
+    return make_error(ErrorCode::kInvalidArgument,
+                      "there is no command \"{}\"; did you mean {}? (nereus run {} asks a model)",
+                      word, meant, word);
 }
 
 std::string footer() {
@@ -138,8 +173,24 @@ Result<ExitCode> print_result(std::string_view text) {
     return kExitOk;
 }
 
+std::string_view nearest(std::string_view word, std::span<const std::string_view> names) {
+    for (const std::string_view name : names) {
+        const size_t n_edits_max = name.size() <= 4 ? 1 : 2;
+        if (word.size() <= name.size() + n_edits_max && edits_between(word, name) <= n_edits_max) {
+            return name;
+        }
+    }
+    return {};
+}
+
 ExitCode run_program(std::vector<std::string> arguments) {
     if (const int at = missing_run_at(arguments); at >= 0) {
+        if (const auto n = static_cast<size_t>(at); n < arguments.size()) {
+            if (const Status mistyped = refuse_mistyped(arguments[n]); !mistyped.ok()) {
+                print_error(mistyped.error());
+                return kExitBadInput;
+            }
+        }
         arguments.insert(arguments.begin() + at, std::string(kCommands[0]->name));
     }
     CommonOptions common;
