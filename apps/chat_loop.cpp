@@ -30,6 +30,7 @@ Result<Answer> answer_once(const ChatSetup& setup, const ChatSession& session, M
         return setup.streams.write_status.ok();
     };
     callbacks.stopped = [&] {
+        view.waiting();
         if (meanwhile) {
             meanwhile();
         }

@@ -140,6 +140,10 @@ TEST(ProgressLine, estimates_from_what_is_done) {
     EXPECT_EQ(drawn(0.999, 1'000, 80), "Loading [#############################-]  99 %, 1 s left");
 }
 
+TEST(ProgressLine, promises_no_time_before_anything_is_done) {
+    EXPECT_EQ(drawn(0, 10'000, 80), "Loading [------------------------------]   0 %");
+}
+
 TEST(ProgressLine, nonsense_fractions_stay_within_0_and_100) {
     EXPECT_EQ(drawn(-3, 1'000, 80), drawn(0, 1'000, 80));
     EXPECT_EQ(drawn(17, 1'000, 80), drawn(1, 1'000, 80));
