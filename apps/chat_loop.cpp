@@ -19,30 +19,28 @@ using Clock = std::chrono::steady_clock;
 constexpr auto kLeaveWindow = std::chrono::seconds(1);
 constexpr const char* kPrompt = ">>> ";
 
-/// An answer and how often Ctrl+C was pressed meanwhile.
-struct Reply {
-    Answer answer;
-    int n_interrupts = 0;
-};
-
-Result<Reply> answer_once(const ChatSetup& setup, const ChatSession& session, ModelInput input,
-                          AnswerView& view) {
-    const QuietInput quiet(STDIN_FILENO);
-    const InterruptWatch interrupts;
+/// meanwhile: called several times a second.
+Result<Answer> answer_once(const ChatSetup& setup, const ChatSession& session, ModelInput input,
+                           AnswerView& view, const InterruptWatch& interrupts,
+                           const std::function<void()>& meanwhile = {}) {
     AnswerCallbacks callbacks;
     callbacks.prefill = [&](int64_t n_done, int64_t n_prompt) { view.prefill(n_done, n_prompt); };
     callbacks.text = [&](const ReplyEvent& event, const Answer& so_far) {
         view.text(event, so_far);
         return setup.streams.write_status.ok();
     };
-    callbacks.stopped = [&] { return interrupts.count() > 0; };
-    Reply reply;
-    reply.answer =
+    callbacks.stopped = [&] {
+        view.waiting();
+        if (meanwhile) {
+            meanwhile();
+        }
+        return interrupts.count() > 0;
+    };
+    Answer answer =
         NEREUS_TRY(generate(setup.opened, setup.engine, std::move(input), session.sampling(),
                             session.settings.max_new_tokens, callbacks));
-    view.finish(reply.answer);
-    reply.n_interrupts = interrupts.count();
-    return reply;
+    view.finish(answer);
+    return answer;
 }
 
 /// The chat on a terminal. Every method draws; the session knows nothing of it.
@@ -78,11 +76,15 @@ class ChatLoop {
                 continue;
             }
             prompt_interrupts_ = 0;
+            const InterruptWatch interrupts;
             const AfterCommand after = take_line(line.text);
             if (after == AfterCommand::kLeave) {
                 return kExitOk;
             }
-            if (after == AfterCommand::kAnswer && answer() == kExitInterrupted) {
+            if (after == AfterCommand::kAnswer) {
+                answer(interrupts);
+            }
+            if (interrupts.count() > 1) {
                 return kExitInterrupted;
             }
             NEREUS_TRY(Status(setup_.streams.write_status));
@@ -130,21 +132,22 @@ class ChatLoop {
     }
 
     /// Answers the last message. An error leaves the conversation as it was before the question.
-    ExitCode answer() {
-        const auto reply = [&]() -> Result<Reply> {
+    void answer(const InterruptWatch& interrupts) {
+        const auto reply = [&]() -> Result<Answer> {
             ModelInput input = setup_.raw ? NEREUS_TRY(raw_input(setup_.opened.text, raw_text_))
                                           : NEREUS_TRY(chat_input(setup_.opened.text, session_));
             setup_.streams.out = traits_of(STDOUT_FILENO, setup_.streams.wishes);
             setup_.streams.err = traits_of(STDERR_FILENO, setup_.streams.wishes);
             const auto view = create_chat_view(setup_.streams, session_.settings.think);
-            return answer_once(setup_, session_, std::move(input), *view);
+            return answer_once(setup_, session_, std::move(input), *view, interrupts,
+                               [&] { editor_->collect(); });
         }();
         if (!reply.ok()) {
             complain(reply.error().message);
             session_.undo();
-            return kExitOk;
+            return;
         }
-        const Answer& answer = reply->answer;
+        const Answer& answer = *reply;
         session_.add_answer(answer.reasoning, answer.text);
         statistics_.text = describe_answer(answer, setup_.engine.limits().context_tokens);
         if (answer.reason == FinishReason::kCancelled) {
@@ -156,7 +159,6 @@ class ChatLoop {
         if (setup_.show_stats) {
             note(statistics_.text);
         }
-        return reply->n_interrupts > 1 ? kExitInterrupted : kExitOk;
     }
 
     const ChatSetup& setup_;
@@ -180,17 +182,18 @@ Result<ExitCode> run_once(const ChatSetup& setup, ChatSession session, const std
                                  : NEREUS_TRY(chat_input(setup.opened.text, session));
     const auto view = setup.json ? create_json_view(setup.streams)
                                  : create_plain_view(setup.streams, session.settings.think);
-    const Reply reply = NEREUS_TRY(answer_once(setup, session, std::move(input), *view));
+    const InterruptWatch interrupts;
+    const Answer answer =
+        NEREUS_TRY(answer_once(setup, session, std::move(input), *view, interrupts));
     if (setup.show_stats && !setup.json) {
-        const std::string text =
-            describe_answer(reply.answer, setup.engine.limits().context_tokens);
-        setup.streams.to_err()(text + "\n");
+        setup.streams.to_err()(describe_answer(answer, setup.engine.limits().context_tokens) +
+                               "\n");
     }
     if (!setup.streams.write_status.ok()) {
         print_error(setup.streams.write_status.error());
         return kExitFailure;
     }
-    return reply.n_interrupts > 0 ? kExitInterrupted : kExitOk;
+    return interrupts.count() > 0 ? kExitInterrupted : kExitOk;
 }
 
 }  // namespace nereus

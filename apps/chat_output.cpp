@@ -22,13 +22,25 @@ class PrefillBar {
                     streams.err.can_style ? ProgressMode::kBar : ProgressMode::kSilent,
                     kPrefillLabel, streams.err.columns) {}
     void update(int64_t n_done, int64_t n_prompt) {
-        progress_.update(static_cast<double>(n_done) /
-                         static_cast<double>(std::max<int64_t>(1, n_prompt)));
+        fraction_ =
+            static_cast<double>(n_done) / static_cast<double>(std::max<int64_t>(1, n_prompt));
+        tick();
     }
-    void finish() { progress_.finish(); }
+    /// The first chunk of a big model takes a minute; somebody waits from its beginning.
+    void tick() {
+        if (!finished_) {
+            progress_.update(fraction_);
+        }
+    }
+    void finish() {
+        finished_ = true;
+        progress_.finish();
+    }
 
   private:
     Progress progress_;
+    double fraction_ = 0;
+    bool finished_ = false;
 };
 
 /// Reasoning and answer of one reply on terminals or pipes.
@@ -44,6 +56,7 @@ class TextView final : public AnswerView {
           markdown_(streams.to_out(), streams.out) {}
 
     void prefill(int64_t n_done, int64_t n_prompt) override { bar_.update(n_done, n_prompt); }
+    void waiting() override { bar_.tick(); }
 
     void text(const ReplyEvent& event, const Answer& so_far) override {
         bar_.finish();

@@ -24,6 +24,8 @@ class AnswerView {
   public:
     virtual ~AnswerView() = default;
     virtual void prefill(int64_t n_done, int64_t n_prompt) = 0;
+    /// Nothing new, several times a second: a bar that shows that something goes on.
+    virtual void waiting() {}
     virtual void text(const ReplyEvent& event, const Answer& so_far) = 0;
     virtual void finish(const Answer& answer) = 0;
 };

@@ -64,6 +64,9 @@ Status write_result(std::string_view text);
 /// The last act of a command: writes the result; exit code 1 and a line on stderr when that fails.
 Result<ExitCode> print_result(std::string_view text);
 
+/// The name that `word` is a misspelling of (one edit, two in longer names); "" when there is none.
+std::string_view nearest(std::string_view word, std::span<const std::string_view> names);
+
 // One row a file of apps/.
 extern const Command kRunCommand;
 extern const Command kInspectCommand;

@@ -1,6 +1,8 @@
 // eval: numbers for comparison with other programs: logits of given ids, the greedy continuation,
 // perplexity of a text.
 
+#include <fmt/ranges.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
@@ -279,15 +281,32 @@ constexpr EvalRow kEvals[] = {
 };
 
 CommandBody setup(CLI::App& app, const CommonOptions& common) {
-    app.require_subcommand(1, 1);
+    // Not require_subcommand: its message would not name the wrong word.
+    app.require_subcommand(0, 1);
+    std::vector<std::string_view> names;
     std::vector<std::pair<CLI::App*, CommandBody>> bodies;
     for (const EvalRow& row : kEvals) {
         CLI::App* child = app.add_subcommand(row.name, row.help);
+        names.push_back(row.name);
         bodies.emplace_back(child, row.setup(*child, common));
     }
-    return [bodies]() -> Result<ExitCode> {
+    const auto word = std::make_shared<std::string>();
+    app.add_option("WHAT", *word)->group("");  // reached by what is no subcommand only
+    return [bodies, names, word]() -> Result<ExitCode> {
         const auto chosen = std::find_if(bodies.begin(), bodies.end(),
                                          [](const auto& body) { return body.first->parsed(); });
+        if (chosen != bodies.end() && !word->empty()) {
+            return make_error(ErrorCode::kInvalidArgument, "eval {}: \"{}\" was not expected",
+                              chosen->first->get_name(), *word);
+        }
+        if (chosen == bodies.end()) {
+            const std::string_view meant = nearest(*word, names);
+            return make_error(ErrorCode::kInvalidArgument,
+                              "eval: expected {}, found {}{} (nereus eval --help shows more)",
+                              fmt::join(names, ", "),
+                              word->empty() ? "nothing" : "\"" + *word + "\"",
+                              meant.empty() ? "" : fmt::format("; did you mean {}?", meant));
+        }
         return chosen->second();
     };
 }

@@ -14,6 +14,8 @@
 #include "apps/open.h"
 #include "base/rng.h"
 #include "base/unicode.h"
+#include "terminal/key_mode.h"
+#include "terminal/line_editor.h"
 #include "terminal/progress.h"
 
 namespace nereus {
@@ -176,6 +178,14 @@ Result<ExitCode> run(const RunFlags& flags, const CommonOptions& common) {
     streams.wishes.term = environment("TERM");
     streams.out = traits_of(STDOUT_FILENO, streams.wishes);
     streams.err = traits_of(STDERR_FILENO, streams.wishes);
+    // From here on nothing typed disturbs the output, and a sudden end leaves the terminal in
+    // order.
+    const bool is_chat = !from_stdin && !target.prompt.has_value();
+    const bool edits = is_chat && LineEditor::can_edit(streams.wishes);
+    const KeyModeHold quiet(STDIN_FILENO, edits ? KeyMode::kWaiting : KeyMode::kUnseen,
+                            streams.out.can_style   ? STDOUT_FILENO
+                            : streams.err.can_style ? STDERR_FILENO
+                                                    : -1);
     const OpenedModel opened = NEREUS_TRY(open_with_progress(target.model, common, streams));
     if (from_stdin) {  // after the model: a wrong path should not wait for the end of a pipe
         target.prompt = NEREUS_TRY(read_stdin());

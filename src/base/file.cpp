@@ -88,10 +88,10 @@ Status write_file_atomic(const std::filesystem::path& path, std::string_view byt
     const std::filesystem::path temporary = path.string() + fmt::format(".tmp.{}", ::getpid());
     Descriptor file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode));
     if (file.fd < 0) {
-        return errno_error(temporary, "cannot create");
+        return errno_error(path, "cannot create");
     }
     const auto fail = [&](const char* doing) -> Status {
-        Error error = errno_error(temporary, doing);
+        Error error = errno_error(path, doing);
         ::unlink(temporary.c_str());
         return error;
     };

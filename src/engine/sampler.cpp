@@ -228,9 +228,9 @@ Status SamplingParams::validate() const {
         const double value = range.value(*this);
         const bool above = range.low_excluded ? value > range.low : value >= range.low;
         if (!(above && value <= range.high)) {
-            return make_error(ErrorCode::kInvalidArgument, "{}: expected {} {} and <= {}, found {}",
-                              range.name, range.low_excluded ? ">" : ">=", range.low, range.high,
-                              value);
+            return make_error(ErrorCode::kInvalidArgument,
+                              "{}: expected {} {} and <= {}, found {:.7g}", range.name,
+                              range.low_excluded ? ">" : ">=", range.low, range.high, value);
         }
     }
     return {};

@@ -1,7 +1,6 @@
 #include "terminal/line_editor.h"
 
 #include <poll.h>
-#include <termios.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -14,6 +13,7 @@
 #include "terminal/editor/history.h"
 #include "terminal/editor/keys.h"
 #include "terminal/editor/screen.h"
+#include "terminal/key_mode.h"
 
 namespace nereus {
 namespace {
@@ -40,70 +40,55 @@ Status write_all(int fd, std::string_view bytes) {
     return {};
 }
 
-/// Changes the terminal's settings for as long as it lives.
-class TerminalMode {
-  public:
-    TerminalMode(int fd, void (*change)(termios&)) : fd_(fd) {
-        active_ = ::tcgetattr(fd, &saved_) == 0;
-        if (active_) {
-            termios mode = saved_;
-            change(mode);
-            ::tcsetattr(fd, TCSADRAIN, &mode);
-        }
-    }
-    ~TerminalMode() {
-        if (active_) {
-            ::tcsetattr(fd_, TCSADRAIN, &saved_);
-        }
-    }
-    TerminalMode(const TerminalMode&) = delete;
-    TerminalMode& operator=(const TerminalMode&) = delete;
-
-  private:
-    int fd_;
-    termios saved_ = {};
-    bool active_ = false;
-};
-
-void set_raw(termios& mode) {
-    mode.c_iflag &= ~static_cast<tcflag_t>(BRKINT | ICRNL | INPCK | ISTRIP | IXON);
-    mode.c_lflag &= ~static_cast<tcflag_t>(ECHO | ICANON | IEXTEN | ISIG);
-    mode.c_cc[VMIN] = 1;
-    mode.c_cc[VTIME] = 0;
-}
-
-void set_quiet(termios& mode) {
-    mode.c_lflag &= ~static_cast<tcflag_t>(ECHO | ICANON);
-    mode.c_lflag |= ISIG;
-}
-
 class ScreenEditor final : public LineEditor {
   public:
     explicit ScreenEditor(LineEditorOptions options)
         : options_(std::move(options)),
           history_(options_.history_path, options_.history_entries_max),
-          machine_(history_.entries(), options_.complete) {
+          machine_(history_.entries(), options_.complete),
+          hold_(options_.input_fd, KeyMode::kWaiting, options_.output_fd) {
         warn(history_.load());
         machine_.clear();
     }
 
+    ~ScreenEditor() override {
+        static_cast<void>(write_all(options_.output_fd, kPasteModeOff).ok());
+    }
+
     Result<LineRead> read(std::string_view prompt) override {
-        const TerminalMode raw(options_.input_fd, set_raw);
+        const KeyModeHold editing(options_.input_fd, KeyMode::kEditing);
         prompt_ = prompt;
         machine_.clear();
         screen_.forget();
         NEREUS_TRY(write_all(options_.output_fd, kPasteModeOn));
         Result<LineRead> read = edit();
-        NEREUS_TRY(write_all(options_.output_fd, screen_.leave() + std::string(kPasteModeOff)));
+        // The paste mode stays on: what is pasted while an answer streams is one paste too.
+        NEREUS_TRY(write_all(options_.output_fd, screen_.leave()));
         if (read.ok() && read->outcome == LineOutcome::kLine) {
             warn(history_.add(read->text));
         }
         return read;
     }
 
+    void collect() override {
+        while (keys_.n_held() < kLineBytesMax && input_is_there()) {
+            char bytes[4096];
+            const ssize_t got = ::read(options_.input_fd, bytes, sizeof(bytes));
+            if (got <= 0) {
+                return;  // the next read() meets the same and says so
+            }
+            keys_.feed({bytes, static_cast<size_t>(got)});
+        }
+    }
+
     std::string take_warning() override { return std::exchange(warning_, {}); }
 
   private:
+    bool input_is_there() const {
+        pollfd waiting = {.fd = options_.input_fd, .events = POLLIN, .revents = 0};
+        return ::poll(&waiting, 1, 0) == 1 && (waiting.revents & POLLIN) != 0;
+    }
+
     void warn(const Status& status) {
         if (!status.ok() && !warned_) {
             warning_ = status.error().message;
@@ -150,6 +135,9 @@ class ScreenEditor final : public LineEditor {
                         screen_.forget();
                         NEREUS_TRY(write_all(options_.output_fd, "\x1b[H\x1b[2J"));
                         break;
+                    case EditResult::kSuspend:
+                        NEREUS_TRY(suspend());
+                        break;
                     case EditResult::kCleared:
                     case EditResult::kContinue:
                         break;
@@ -160,6 +148,13 @@ class ScreenEditor final : public LineEditor {
                 return LineRead{LineOutcome::kEnd, ""};
             }
         }
+    }
+
+    Status suspend() {
+        NEREUS_TRY(redraw());
+        NEREUS_TRY(write_all(options_.output_fd, screen_.leave()));
+        suspend_for_shell();
+        return write_all(options_.output_fd, kPasteModeOn);
     }
 
     /// Waits for input, redrawing when the window changes. False at the end of the input.
@@ -199,14 +194,17 @@ class ScreenEditor final : public LineEditor {
     std::string prompt_;
     std::string warning_;
     bool warned_ = false;
+    KeyModeHold hold_;
 };
 
 /// Lines of a pipe, or of a terminal that cannot move its cursor (then with the prompt).
 class PlainReader final : public LineEditor {
   public:
-    explicit PlainReader(LineEditorOptions options) : options_(std::move(options)) {}
+    explicit PlainReader(LineEditorOptions options)
+        : options_(std::move(options)), hold_(options_.input_fd, KeyMode::kUnseen) {}
 
     Result<LineRead> read(std::string_view prompt) override {
+        const KeyModeHold lines(options_.input_fd, KeyMode::kLines);
         if (::isatty(options_.input_fd) == 1) {
             NEREUS_TRY(write_all(options_.output_fd, prompt));
         }
@@ -227,6 +225,9 @@ class PlainReader final : public LineEditor {
             text = machine.text();
         }
     }
+
+    /// The kernel keeps whole lines, and a plain reader has no more to offer.
+    void collect() override {}
 
     std::string take_warning() override { return {}; }
 
@@ -262,28 +263,21 @@ class PlainReader final : public LineEditor {
 
     LineEditorOptions options_;
     std::string held_;
+    KeyModeHold hold_;
 };
 
 }  // namespace
 
+bool LineEditor::can_edit(const TerminalWishes& wishes) {
+    return !wishes.term.empty() && wishes.term != "dumb";
+}
+
 std::unique_ptr<LineEditor> LineEditor::create(LineEditorOptions options) {
-    const bool dumb = options.wishes.term.empty() || options.wishes.term == "dumb";
-    if (dumb || ::isatty(options.input_fd) != 1 || ::isatty(options.output_fd) != 1) {
+    if (!can_edit(options.wishes) || ::isatty(options.input_fd) != 1 ||
+        ::isatty(options.output_fd) != 1) {
         return std::make_unique<PlainReader>(std::move(options));
     }
     return std::make_unique<ScreenEditor>(std::move(options));
 }
-
-struct QuietInput::Saved {
-    TerminalMode mode;
-};
-
-QuietInput::QuietInput(int input_fd) {
-    if (::isatty(input_fd) == 1) {
-        saved_.reset(new Saved{TerminalMode(input_fd, set_quiet)});
-    }
-}
-
-QuietInput::~QuietInput() = default;
 
 }  // namespace nereus

@@ -38,35 +38,30 @@ struct LineRead {
 
 /// Keys: arrows, Home, End, Alt/Ctrl+arrows by words, Ctrl+A E B F K U W Y L D, Tab completes,
 /// Up and Down walk the lines and then the history, Alt+Enter or "\" before Enter begins a new
-/// line, and a text that begins with """ goes on until the next """. Ctrl+C clears what is typed. A
-/// text is bounded at kLineBytesMax; the history at history_entries_max, in a file of mode 0600.
-/// threads: one.
+/// line, and a text that begins with """ goes on until the next """. Ctrl+C clears what is typed,
+/// Ctrl+Z suspends. A text is bounded at kLineBytesMax; the history at history_entries_max, in a
+/// file of mode 0600.
+///
+/// Holds the terminal for as long as it lives (key_mode.h): between reads nothing typed appears,
+/// and all of it, Enter and Ctrl+D too, is taken by the next read. threads: one.
 class LineEditor {
   public:
     /// Never fails: a history that cannot be read or written is reported once by warning().
     static std::unique_ptr<LineEditor> create(LineEditorOptions options);
+    /// False for a terminal that can only print: lines are then read as the kernel edits them.
+    static bool can_edit(const TerminalWishes& wishes);
     virtual ~LineEditor() = default;
 
     /// Draws `prompt` and waits for an outcome. errors: io (the terminal is gone)
     virtual Result<LineRead> read(std::string_view prompt) = 0;
+    /// To be called now and then while something else than read() goes on for long: takes what was
+    /// typed meanwhile out of the terminal, whose own buffer is small and, when full, deaf to
+    /// Ctrl+C. Never waits. What is over kLineBytesMax stays in the terminal.
+    virtual void collect() = 0;
     /// What went wrong with the history file since the last call; "" if nothing.
     virtual std::string take_warning() = 0;
 };
 
 inline constexpr size_t kLineBytesMax = 1 << 20;
-
-/// Keeps what is typed from appearing while a reply streams (Ctrl+C still makes SIGINT); what was
-/// typed is read by the next LineEditor::read. Does nothing without a terminal.
-class QuietInput {
-  public:
-    explicit QuietInput(int input_fd);
-    ~QuietInput();
-    QuietInput(const QuietInput&) = delete;
-    QuietInput& operator=(const QuietInput&) = delete;
-
-  private:
-    struct Saved;
-    std::unique_ptr<Saved> saved_;
-};
 
 }  // namespace nereus

@@ -326,7 +326,7 @@ TEST(LineEditor, edits_on_a_terminal_and_restores_its_mode) {
     LineEditorOptions options;
     options.input_fd = options.output_fd = slave;
     options.wishes.term = "xterm";
-    const auto editor = LineEditor::create(options);
+    auto editor = LineEditor::create(options);
     // Keys are typed once the editor has switched the mode, which it announces by the paste mode.
     std::thread typist([&] {
         std::vector<std::string> inputs = {"helo\x1b[Dl\r", "\x03"};
@@ -347,7 +347,11 @@ TEST(LineEditor, edits_on_a_terminal_and_restores_its_mode) {
     EXPECT_EQ(line->text, "hello");
     EXPECT_EQ(editor->read(">>> ")->outcome, LineOutcome::kInterrupt);
     ::tcgetattr(slave, &after);
+    EXPECT_EQ(after.c_lflag & (ECHO | ICANON | ISIG), tcflag_t{ISIG});  // between two reads
+    editor.reset();
+    ::tcgetattr(slave, &after);
     EXPECT_EQ(before.c_lflag, after.c_lflag);
+    EXPECT_EQ(before.c_iflag, after.c_iflag);
     ::close(slave);
     typist.join();
     ::close(master);

@@ -137,8 +137,9 @@ class MarkdownWriter::Machine {
         if (!pending_.empty() || form_.kind != LineKind::kUndecided) {
             finish_content(std::exchange(pending_, {}));
         }
-        end_table();
         inline_.begin_line();
+        wrap_.flush();  // the last word still hangs under its item
+        end_table();
         wrap_.flush();
     }
 

@@ -38,8 +38,10 @@ Progress::Progress(TerminalSink sink, ProgressMode mode, std::string label, int 
 Progress::~Progress() { finish(); }
 
 std::string Progress::bar(double fraction, double seconds_left) const {
-    const std::string tail =
-        fmt::format(" {:3.0f} %, {} left", std::floor(fraction * 100), duration_text(seconds_left));
+    std::string tail = fmt::format(" {:3.0f} %", std::floor(fraction * 100));
+    if (fraction > 0) {  // nothing done yet says nothing about the rest
+        tail += fmt::format(", {} left", duration_text(seconds_left));
+    }
     const int room = columns_ - 1 - text_columns(label_) - text_columns(tail) - 3;
     const int width = std::min(kBarColumnsMax, room);
     std::string drawn;

@@ -21,12 +21,6 @@ using testing::StartsWith;
 const std::string kSeed = source_path("models/nereus-seed");
 const std::string kV3 = source_path("tests/golden/v3");
 
-std::string scratch_file(const std::string& name, const std::string& text) {
-    const auto path = scratch_folder() / name;
-    std::ofstream(path) << text;
-    return path.string();
-}
-
 /// The JSON a command printed; the command must have succeeded silently.
 Json json_of(const std::vector<std::string>& arguments) {
     const ProcessResult result = run_program(arguments);
@@ -180,7 +174,7 @@ TEST(Commands, bad_usage_and_bad_requests_are_one_line_and_exit_code_two) {
     expect_refused({"tokenize", kSeed, "--file", object}, "array of strings");
     expect_refused({"tokenize", kSeed, "--file", wild}, "element 0");
     expect_refused({"eval", "greedy", kV3, "--tokens", wild}, "99999999");
-    expect_refused({"eval"}, "subcommand");
+    expect_refused({"eval"}, "expected logits, greedy, ppl, found nothing");
     expect_refused({"inspect", kV3, "--threads", "0"}, "--threads");
     expect_refused({"eval", "greedy", kV3, "--tokens", object, "--isa", "sse9"}, "sse9");
     expect_refused({"template", kV3, "--request", object}, kV3);

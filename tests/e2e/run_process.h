@@ -5,16 +5,18 @@
 #include <gtest/gtest.h>
 #include <poll.h>
 #include <pty.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include <chrono>
 #include <cstdlib>
-#include <filesystem>
 #include <fstream>
-#include <sstream>
 #include <string>
 #include <vector>
+
+#include "tests/support/scratch.h"
 
 namespace nereus {
 
@@ -23,39 +25,34 @@ struct ProcessResult {
     std::string out, err;
 };
 
-/// A folder of this test process, removed with it.
-inline std::filesystem::path scratch_folder() {
-    static const struct Folder {
-        std::filesystem::path path = std::filesystem::temp_directory_path() /
-                                     ("nereus_run_test." + std::to_string(::getpid()));
-        Folder() { std::filesystem::create_directories(path); }
-        ~Folder() { std::filesystem::remove_all(path); }
-    } folder;
-    return folder.path;
-}
-
-inline std::string file_text(const std::filesystem::path& path) {
-    std::ostringstream text;
-    text << std::ifstream(path).rdbuf();
-    return text.str();
-}
-
 inline int exit_code_of_status(int status) {
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
+/// What surrounds a program under test.
+struct Surroundings {
+    std::string term = "xterm";
+    std::string no_color = {};  ///< "": not set
+    int columns = 80, rows = 24;
+    std::string program = NEREUS_BINARY;
+};
+
 /// Becomes the program, with a private state folder.
-[[noreturn]] inline void become_program(std::vector<std::string> arguments) {
-    arguments.insert(arguments.begin(), NEREUS_BINARY);
+[[noreturn]] inline void become_program(std::vector<std::string> arguments,
+                                        const Surroundings& around = {}) {
+    arguments.insert(arguments.begin(), around.program);
     std::vector<char*> pointers;
     for (std::string& argument : arguments) {
         pointers.push_back(argument.data());
     }
     pointers.push_back(nullptr);
     ::setenv("XDG_STATE_HOME", (scratch_folder() / "state").c_str(), 1);
-    ::setenv("TERM", "xterm", 1);
+    ::setenv("TERM", around.term.c_str(), 1);
     ::unsetenv("NO_COLOR");
-    ::execv(NEREUS_BINARY, pointers.data());
+    if (!around.no_color.empty()) {
+        ::setenv("NO_COLOR", around.no_color.c_str(), 1);
+    }
+    ::execv(around.program.c_str(), pointers.data());
     ::_exit(127);
 }
 
@@ -79,21 +76,25 @@ inline ProcessResult run_program(const std::vector<std::string>& arguments,
     return {exit_code_of_status(status), file_text(folder / "out"), file_text(folder / "err")};
 }
 
-/// The program on a pseudo-terminal of 80 x 24.
+/// The program on a pseudo-terminal.
 class TerminalProgram {
   public:
-    explicit TerminalProgram(const std::vector<std::string>& arguments) {
-        const winsize size = {.ws_row = 24, .ws_col = 80, .ws_xpixel = 0, .ws_ypixel = 0};
+    explicit TerminalProgram(const std::vector<std::string>& arguments,
+                             const Surroundings& around = {}) {
+        const winsize size = window(around.columns, around.rows);
         child_ = ::forkpty(&master_, nullptr, nullptr, &size);
         if (child_ == 0) {
-            become_program(arguments);
+            become_program(arguments, around);
         }
+        // The slave stays open, so that its mode can be read when the program has ended.
+        slave_ = ::open(::ptsname(master_), O_RDWR | O_NOCTTY);
     }
     ~TerminalProgram() {
         if (child_ > 0) {
             ::kill(child_, SIGKILL);
             ::waitpid(child_, nullptr, 0);
         }
+        ::close(slave_);
         ::close(master_);
     }
     TerminalProgram(const TerminalProgram&) = delete;
@@ -102,6 +103,19 @@ class TerminalProgram {
     void type(const std::string& keys) {
         EXPECT_EQ(::write(master_, keys.data(), keys.size()), static_cast<ssize_t>(keys.size()));
     }
+
+    void resize(int columns, int rows) {
+        const winsize size = window(columns, rows);
+        EXPECT_EQ(::ioctl(master_, TIOCSWINSZ, &size), 0);
+    }
+    void send(int signal) const { EXPECT_EQ(::kill(child_, signal), 0); }
+    /// How the terminal treats keys now.
+    tcflag_t local_flags() const {
+        termios mode = {};
+        EXPECT_EQ(::tcgetattr(slave_, &mode), 0);
+        return mode.c_lflag;
+    }
+    bool echoes_lines() const { return (local_flags() & (ECHO | ICANON)) == (ECHO | ICANON); }
 
     /// Reads until `text` appears after everything found before. False after a generous minute:
     /// the machine may be busy.
@@ -113,7 +127,8 @@ class TerminalProgram {
                 seen_ = at + text.size();
                 return true;
             }
-            if (std::chrono::steady_clock::now() > deadline || !read_some()) {
+            const bool ended = !read_some(100) && !is_running();
+            if (std::chrono::steady_clock::now() > deadline || ended) {
                 ADD_FAILURE() << "waited for \"" << text << "\", got:\n" << screen_.substr(seen_);
                 return false;
             }
@@ -121,10 +136,8 @@ class TerminalProgram {
     }
 
     int exit_code() {
-        while (read_some()) {
-        }
         int status = 0;
-        if (!exits_within(std::chrono::seconds(10))) {
+        if (!exits_within(std::chrono::seconds(60))) {
             ADD_FAILURE() << "still running a minute after its last output:\n" << screen_;
             ::kill(child_, SIGKILL);
         }
@@ -137,13 +150,29 @@ class TerminalProgram {
     const std::string& screen() const { return screen_; }
 
   private:
+    static winsize window(int columns, int rows) {
+        return {.ws_row = static_cast<unsigned short>(rows),
+                .ws_col = static_cast<unsigned short>(columns),
+                .ws_xpixel = 0,
+                .ws_ypixel = 0};
+    }
+
+    bool is_running() const {
+        siginfo_t info = {};
+        return ::waitid(P_PID, static_cast<id_t>(child_), &info, WEXITED | WNOHANG | WNOWAIT) ==
+                   0 &&
+               info.si_pid == 0;
+    }
+
     /// Whether the program ends in time; it stays to be waited for.
-    bool exits_within(std::chrono::seconds limit) const {
+    bool exits_within(std::chrono::seconds limit) {
         const auto deadline = std::chrono::steady_clock::now() + limit;
         while (std::chrono::steady_clock::now() < deadline) {
-            siginfo_t info = {};
-            ::waitid(P_PID, static_cast<id_t>(child_), &info, WEXITED | WNOHANG | WNOWAIT);
-            if (info.si_pid != 0) {
+            while (read_some(0)) {
+            }
+            if (!is_running()) {
+                while (read_some(0)) {
+                }
                 return true;
             }
             ::usleep(10'000);
@@ -151,9 +180,9 @@ class TerminalProgram {
         return false;
     }
 
-    bool read_some() {
+    bool read_some(int wait_ms) {
         pollfd waiting = {.fd = master_, .events = POLLIN, .revents = 0};
-        if (::poll(&waiting, 1, 60000) <= 0) {
+        if (::poll(&waiting, 1, wait_ms) <= 0) {
             return false;
         }
         char bytes[4096];
@@ -163,7 +192,7 @@ class TerminalProgram {
     }
 
     pid_t child_ = -1;
-    int master_ = -1;
+    int master_ = -1, slave_ = -1;
     std::string screen_;
     size_t seen_ = 0;
 };

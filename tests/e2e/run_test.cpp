@@ -62,7 +62,8 @@ TEST(Run, the_gguf_of_the_model_gives_the_same_answer) {
 
 TEST(Run, a_seed_fixes_the_answer) {
     const std::vector<std::string> arguments = {
-        "run", "Tell me about water.", "--temperature", "1.2", "--top-p", "1", "--seed", "7"};
+        "run", "Tell me about water.", "-n", "60", "--temperature", "1.2", "--top-p", "1", "--seed",
+        "7"};
     EXPECT_EQ(run_program(arguments).out, run_program(arguments).out);
     auto other = arguments;
     other.back() = "8";
@@ -278,7 +279,6 @@ TEST(Chat, a_second_turn_finds_the_first_in_the_cache) {
     chat.type("And 12 - 5?\r");
     // All of the first prompt up to the answer, which the template writes without its reasoning.
     ASSERT_TRUE(chat.wait_for(", 11 from the cache"));
-    // Only at the prompt: before it the terminal is in its line mode, where Ctrl+D is the kernel's.
     ASSERT_TRUE(chat.wait_for(">>> "));
     chat.type("\x04");
     EXPECT_EQ(chat.exit_code(), 0);

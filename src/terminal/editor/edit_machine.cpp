@@ -254,6 +254,7 @@ EditResult EditMachine::apply(const KeyPress& press) {
          [](auto& m, auto&) { return m.kill(m.previous_word(), m.cursor_), kContinue; }},
         {Key::kYank, [](auto& m, auto&) { return m.insert(m.killed_), kContinue; }},
         {Key::kClearScreen, [](auto&, auto&) { return EditResult::kClearScreen; }},
+        {Key::kSuspend, [](auto&, auto&) { return EditResult::kSuspend; }},
         {Key::kInterrupt,
          [](auto& m, auto&) {
              const bool empty = m.text_.empty();

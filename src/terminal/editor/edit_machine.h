@@ -11,7 +11,7 @@
 
 namespace nereus {
 
-enum class EditResult { kContinue, kSubmit, kInterrupt, kEnd, kClearScreen, kCleared };
+enum class EditResult { kContinue, kSubmit, kInterrupt, kEnd, kClearScreen, kCleared, kSuspend };
 
 using Completer = std::function<std::vector<std::string>(std::string_view word)>;
 

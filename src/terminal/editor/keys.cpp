@@ -25,6 +25,7 @@ constexpr ControlRow kControls[] = {
     {0x0b, Key::kKillToEnd},  {0x15, Key::kKillToStart}, {0x17, Key::kKillWord},
     {0x19, Key::kYank},       {0x0c, Key::kClearScreen}, {0x03, Key::kInterrupt},
     {0x04, Key::kEndOfInput}, {0x10, Key::kUp},          {0x0e, Key::kDown},
+    {0x1a, Key::kSuspend},
 };
 
 struct SequenceRow {
@@ -67,35 +68,40 @@ size_t sequence_length(std::string_view text) {
 
 }  // namespace
 
+void KeyParser::feed(std::string_view bytes) {
+    held_.erase(0, n_taken_);
+    n_taken_ = 0;
+    held_ += bytes;
+}
+
 std::optional<KeyPress> KeyParser::take(size_t n_bytes, KeyPress press) {
-    held_.erase(0, n_bytes);
+    n_taken_ += n_bytes;
     return press;
 }
 
 std::optional<KeyPress> KeyParser::next_paste() {
-    const size_t end = held_.find(kPasteEnd);
-    if (end == std::string::npos) {
-        if (held_.size() <= kLineBytesMax) {
+    const std::string_view text = rest();
+    const size_t end = text.find(kPasteEnd);
+    if (end == std::string_view::npos) {
+        if (text.size() <= kLineBytesMax) {
             return std::nullopt;
         }
         // Not kept as a whole: it would be refused anyway. The end marker may be cut in two.
-        held_.erase(0, held_.size() - kPasteEnd.size());
-        return KeyPress{Key::kUnknown};
+        return take(text.size() - kPasteEnd.size(), KeyPress{Key::kUnknown});
     }
     in_paste_ = false;
-    KeyPress press{Key::kPaste, held_.substr(0, end)};
-    return take(end + kPasteEnd.size(), std::move(press));
+    return take(end + kPasteEnd.size(), {Key::kPaste, std::string(text.substr(0, end))});
 }
 
 std::optional<KeyPress> KeyParser::next_escape() {
-    const size_t n = sequence_length(held_);
+    const size_t n = sequence_length(rest());
     if (n == 0) {
         return std::nullopt;
     }
-    const std::string_view bytes = std::string_view(held_).substr(0, n);
+    const std::string_view bytes = rest().substr(0, n);
     if (bytes == kPasteBegin) {
         in_paste_ = true;
-        held_.erase(0, n);
+        n_taken_ += n;
         return next_paste();
     }
     const auto* row =
@@ -108,31 +114,31 @@ std::optional<KeyPress> KeyParser::next() {
     if (in_paste_) {
         return next_paste();
     }
-    if (held_.empty()) {
+    const std::string_view text = rest();
+    if (text.empty()) {
         return std::nullopt;
     }
-    if (held_[0] == '\x1b') {
+    if (text[0] == '\x1b') {
         return next_escape();
     }
     const auto* row = std::find_if(std::begin(kControls), std::end(kControls),
-                                   [&](const ControlRow& r) { return r.byte == held_[0]; });
+                                   [&](const ControlRow& r) { return r.byte == text[0]; });
     if (row != std::end(kControls)) {
         return take(1, KeyPress{row->key});
     }
-    const CodePoint point = next_code_point(held_);
+    const CodePoint point = next_code_point(text);
     if (!point.valid) {
-        const bool unfinished = incomplete_utf8_suffix(held_) == held_.size();
+        const bool unfinished = text.size() < 4 && incomplete_utf8_suffix(text) == text.size();
         return unfinished ? std::nullopt : take(1, KeyPress{Key::kUnknown});
     }
     const auto n = static_cast<size_t>(point.n_bytes);
     const bool control = point.value < 0x20 || (point.value >= 0x7f && point.value < 0xa0);
-    KeyPress press{control ? Key::kUnknown : Key::kText, held_.substr(0, n)};
-    return take(n, std::move(press));
+    return take(n, {control ? Key::kUnknown : Key::kText, std::string(text.substr(0, n))});
 }
 
 void KeyParser::give_up() {
     if (!in_paste_) {
-        held_.clear();
+        n_taken_ = held_.size();
     }
 }
 

@@ -1,10 +1,11 @@
 // The conversation behind `nereus run`: session, settings and /commands, without model or terminal.
 
+#include "apps/chat_session.h"
+
 #include <gtest/gtest.h>
 
 #include "apps/chat_commands.h"
-#include "apps/chat_session.h"
-#include "tests/e2e/run_process.h"
+#include "tests/support/scratch.h"
 
 namespace nereus {
 namespace {
