@@ -352,14 +352,15 @@ Result<Value> filter_unique(const Value& input, const Arguments& arguments, Budg
     const Value* attribute = arguments.find(1, "attribute");
     const auto items = NEREUS_TRY(iterate(input, budget));
     std::vector<Keyed> kept;
+    Dict seen;
     for (const Value& item : items->items) {
-        Value key = NEREUS_TRY(key_of(item, attribute, case_sensitive, budget));
-        bool is_new = true;
-        for (size_t i = 0; i < kept.size() && is_new; ++i) {
-            is_new = NEREUS_TRY(apply_comparison("!=", kept[i].key, key, budget));
+        const Value key = NEREUS_TRY(key_of(item, attribute, case_sensitive, budget));
+        if (key.list() != nullptr || key.dict() != nullptr) {
+            return make_error(ErrorCode::kInvalidArgument, "unique of {} items", key.type_name());
         }
-        if (is_new) {
-            kept.push_back({std::move(key), item});
+        if (seen.find(key) == nullptr) {
+            seen.insert(key, Value::none());
+            kept.push_back({key, item});
         }
     }
     return keep_items(kept, ListKind::kIterator);

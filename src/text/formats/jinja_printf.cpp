@@ -40,6 +40,9 @@ Result<int64_t> read_digits(std::string_view text, size_t& at, int64_t fallback)
 }
 
 Text pad(const Text& text, const Conversion& conversion, bool left_by_default) {
+    if (conversion.width == 0) {
+        return text;
+    }
     const auto length = static_cast<int64_t>(count_code_points(text.view()));
     const int64_t missing = std::max<int64_t>(conversion.width - length, 0);
     const bool left = conversion.left || (left_by_default && !conversion.right);

@@ -9,7 +9,42 @@ namespace {
 
 constexpr auto kNone = std::string_view::npos;
 
-bool is_letter(char32_t c) { return to_upper(c) != c || to_lower(c) != c; }
+/// Letters whose capital is more than one letter: Unicode's SpecialCasing, the unconditional rows
+/// that living text has. The title form capitalises the first letter only.
+struct SpecialCapital {
+    char32_t letter;
+    std::string_view upper;
+    std::string_view title;
+};
+constexpr SpecialCapital kSpecialCapitals[] = {
+    {U'ß', "SS", "Ss"},
+    {U'ŉ', "ʼN", "ʼN"},
+    {U'ǰ', "J̌", "J̌"},
+    {U'\ufb00', "FF", "Ff"},
+    {U'\ufb01', "FI", "Fi"},
+    {U'\ufb02', "FL", "Fl"},
+    {U'\ufb03', "FFI", "Ffi"},
+    {U'\ufb04', "FFL", "Ffl"},
+    {U'\ufb05', "ST", "St"},
+    {U'\ufb06', "ST", "St"},
+    {U'\u01c4', "\u01c4", "\u01c5"},
+    {U'\u01c6', "\u01c4", "\u01c5"},
+    {U'\u01c7', "\u01c7", "\u01c8"},
+    {U'\u01c9', "\u01c7", "\u01c8"},
+    {U'\u01ca', "\u01ca", "\u01cb"},
+    {U'\u01cc', "\u01ca", "\u01cb"},
+};
+
+const SpecialCapital* special_capital(char32_t c) {
+    const auto* row = std::find_if(std::begin(kSpecialCapitals), std::end(kSpecialCapitals),
+                                   [c](const SpecialCapital& one) { return one.letter == c; });
+    return row == std::end(kSpecialCapitals) ? nullptr : row;
+}
+
+/// A letter that has a case.
+bool is_letter(char32_t c) {
+    return to_upper(c) != c || to_lower(c) != c || special_capital(c) != nullptr;
+}
 
 }  // namespace
 
@@ -209,36 +244,8 @@ Result<std::vector<Value>> split_lines(const Text& text, bool keep_ends, Budget&
 
 namespace {
 
-/// Letters whose capital is more than one letter: Unicode's SpecialCasing, the unconditional rows
-/// that living text has. The title form capitalises the first letter only.
-struct SpecialCapital {
-    char32_t letter;
-    std::string_view upper;
-    std::string_view title;
-};
-constexpr SpecialCapital kSpecialCapitals[] = {
-    {U'ß', "SS", "Ss"},
-    {U'ŉ', "ʼN", "ʼN"},
-    {U'ǰ', "J̌", "J̌"},
-    {U'\ufb00', "FF", "Ff"},
-    {U'\ufb01', "FI", "Fi"},
-    {U'\ufb02', "FL", "Fl"},
-    {U'\ufb03', "FFI", "Ffi"},
-    {U'\ufb04', "FFL", "Ffl"},
-    {U'\ufb05', "ST", "St"},
-    {U'\ufb06', "ST", "St"},
-    {U'\u01c4', "\u01c4", "\u01c5"},
-    {U'\u01c6', "\u01c4", "\u01c5"},
-    {U'\u01c7', "\u01c7", "\u01c8"},
-    {U'\u01c9', "\u01c7", "\u01c8"},
-    {U'\u01ca', "\u01ca", "\u01cb"},
-    {U'\u01cc', "\u01ca", "\u01cb"},
-};
-
 void append_upper(std::string& out, char32_t c, bool title) {
-    const auto* special = std::find_if(std::begin(kSpecialCapitals), std::end(kSpecialCapitals),
-                                       [c](const auto& row) { return row.letter == c; });
-    if (special != std::end(kSpecialCapitals)) {
+    if (const SpecialCapital* special = special_capital(c)) {
         out += title ? special->title : special->upper;
     } else {
         append_utf8(out, to_upper(c));

@@ -96,8 +96,8 @@ class Writer {
             items.emplace_back(json.is_object() ? std::string_view(item.key()) : "", &item.value());
         }
         if (style_.sort_keys && json.is_object()) {
-            std::stable_sort(items.begin(), items.end(),
-                             [](const Item& a, const Item& b) { return a.first < b.first; });
+            std::sort(items.begin(), items.end(),
+                      [](const Item& a, const Item& b) { return a.first < b.first; });
         }
         out += open;
         ++depth_;
