@@ -157,7 +157,7 @@ Result<Value> slice_of(const Value& value, const Value& start, const Value& stop
         return undefined_error(*undefined);
     }
     if (!is_bound(start) || !is_bound(stop) || !is_bound(step)) {
-        return Value::undefined("a slice whose bounds are no integers");
+        return make_error(ErrorCode::kInvalidArgument, "a slice takes integers");
     }
     if (const Text* text = value.text()) {
         NEREUS_TRY(budget.spend_text(text->size()));
@@ -177,7 +177,7 @@ Result<Value> slice_of(const Value& value, const Value& start, const Value& stop
         const ListKind kind = list->kind == ListKind::kGroup ? ListKind::kTuple : list->kind;
         return make_list(std::move(items), kind);
     }
-    return Value::undefined(fmt::format("a slice of {}", value.type_name()));
+    return make_error(ErrorCode::kInvalidArgument, "a {} cannot be sliced", value.type_name());
 }
 
 }  // namespace nereus::jinja

@@ -164,7 +164,10 @@ class PercentFormatter {
             NEREUS_TRY(check_size());
         }
         const size_t n_values = tuple_ != nullptr ? tuple_->items.size() : 1;
-        if (next_ < n_values && values_.dict() == nullptr) {
+        // Python takes everything that has items for the values of names, used or not.
+        const bool has_items = values_.dict() != nullptr || values_.is_undefined() ||
+                               (values_.list() != nullptr && tuple_ == nullptr);
+        if (next_ < n_values && !has_items) {
             return malformed("has fewer places than there are values");
         }
         return std::move(out_);

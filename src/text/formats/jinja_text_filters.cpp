@@ -175,6 +175,9 @@ Result<Value> filter_center(const Value& input, const Arguments& arguments, Budg
 }
 
 Result<Value> filter_truncate(const Value& input, const Arguments& arguments, Budget& budget) {
+    if (input.is_undefined()) {
+        return input;
+    }
     if (input.text() == nullptr) {
         return make_error(ErrorCode::kInvalidArgument, "truncate of {}", input.type_name());
     }

@@ -22,7 +22,10 @@ Result<std::optional<Text>> optional_text(const Arguments& arguments, size_t ind
 }
 
 Result<Text> needed_text(const Arguments& arguments, size_t index, std::string_view name) {
-    NEREUS_TRY(arguments.required(index, name));
+    const Value given = NEREUS_TRY(arguments.required(index, name));
+    if (given.is_none()) {
+        return make_error(ErrorCode::kInvalidArgument, "'{}' must be a string, not NoneType", name);
+    }
     return arguments.text(index, name, "");
 }
 

@@ -347,7 +347,11 @@ Result<bool> less(const Value& a, const Value& b) {
     if (a.text() != nullptr && b.text() != nullptr) {
         return a.text()->bytes() < b.text()->bytes();
     }
-    if (a.list() != nullptr && b.list() != nullptr) {
+    const auto is_ordered = [](const List& list) {
+        return list.kind == ListKind::kList || list.is_tuple();
+    };
+    if (a.list() != nullptr && b.list() != nullptr && is_ordered(*a.list()) &&
+        is_ordered(*b.list()) && a.list()->is_tuple() == b.list()->is_tuple()) {
         const auto& left = a.list()->items;
         const auto& right = b.list()->items;
         for (size_t i = 0; i < std::min(left.size(), right.size()); ++i) {

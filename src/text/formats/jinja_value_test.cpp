@@ -76,6 +76,8 @@ TEST(JinjaValue, order_is_for_numbers_texts_and_lists_of_them) {
     EXPECT_STREQ(before(text("a"), Value::integer(1)), "error");
     EXPECT_STREQ(before(Value::none(), Value::none()), "error");
     EXPECT_STREQ(before(dict({}), dict({})), "error");
+    EXPECT_STREQ(before(list({}), list({}, ListKind::kTuple)), "error");
+    EXPECT_STREQ(before(list({}, ListKind::kIterator), list({}, ListKind::kIterator)), "error");
     EXPECT_STREQ(before(list({Value::none()}), list({text("a")})), "error");
 }
 
