@@ -128,8 +128,7 @@ TEST(JinjaSandbox, recursion_in_every_form_ends_at_a_limit) {
         "{% macro m() %}{% call m() %}{% endcall %}{{ caller }}{% endmacro %}{{ m() }}",
         "{% macro m(f) %}{{ f(f) }}{% endmacro %}{{ m(m) }}",
         "{% macro m(a=m()) %}{% endmacro %}{{ m() }}",
-        "{% set n = namespace() %}{% macro m() %}{{ n.f() }}{% endmacro %}{% set n.f = m %}{{ m() "
-        "}}",
+        "{% set n = namespace() %}{% macro m() %}{{ n.f() }}{% endmacro %}{% set n.f=m %}{{ m() }}",
     };
     for (const char* source : sources) {
         const std::string message = text_or_error(source);
