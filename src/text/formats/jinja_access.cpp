@@ -18,14 +18,13 @@ Value neighbour(const Loop& loop, int64_t index) {
 
 Value loop_attribute(const Loop& loop, std::string_view name) {
     const auto length = static_cast<int64_t>(loop.items->items.size());
-    // depth counts recursive loops, which there are not here.
     const std::pair<std::string_view, int64_t> numbers[] = {{"index", loop.index0 + 1},
                                                             {"index0", loop.index0},
                                                             {"revindex", length - loop.index0},
                                                             {"revindex0", length - loop.index0 - 1},
                                                             {"length", length},
-                                                            {"depth", 1},
-                                                            {"depth0", 0}};
+                                                            {"depth", loop.depth0 + 1},
+                                                            {"depth0", loop.depth0}};
     for (const auto& [number_name, number] : numbers) {
         if (name == number_name) {
             return Value::integer(number);
@@ -45,21 +44,13 @@ struct Range {
     int64_t start = 0, stop = 0, step = 1;
 };
 
-Result<std::optional<int64_t>> slice_bound(const Value& value) {
-    if (value.is_none()) {
-        return std::optional<int64_t>();
-    }
-    if (!value.as_integer()) {
-        return make_error(ErrorCode::kInvalidArgument, "a slice takes integers, not {}",
-                          value.type_name());
-    }
-    return value.as_integer();
-}
+bool is_bound(const Value& value) { return value.is_none() || value.as_integer(); }
 
+/// The bounds are integers or none. errors: invalid_argument for step 0
 Result<Range> slice_range(const Value& start, const Value& stop, const Value& step,
                           int64_t length) {
     Range range;
-    range.step = NEREUS_TRY(slice_bound(step)).value_or(1);
+    range.step = step.as_integer().value_or(1);
     if (range.step == 0) {
         return make_error(ErrorCode::kInvalidArgument, "a slice with step 0");
     }
@@ -71,8 +62,8 @@ Result<Range> slice_range(const Value& start, const Value& stop, const Value& st
         }
         return std::clamp(*bound < 0 ? std::max(*bound, -length - 1) + length : *bound, low, high);
     };
-    range.start = clamp(NEREUS_TRY(slice_bound(start)), range.step < 0 ? high : low);
-    range.stop = clamp(NEREUS_TRY(slice_bound(stop)), range.step < 0 ? low : high);
+    range.start = clamp(start.as_integer(), range.step < 0 ? high : low);
+    range.stop = clamp(stop.as_integer(), range.step < 0 ? low : high);
     range.step = std::clamp(range.step, -length - 1, length + 1);
     return range;
 }
@@ -113,9 +104,16 @@ Result<Value> attribute_of(const Value& value, std::string_view name) {
     if (const Undefined* undefined = value.get<Undefined>()) {
         return undefined_error(*undefined);
     }
+    if (const auto method = method_of(value, name)) {
+        return *method;
+    }
     if (const Dict* dict = value.dict()) {
         const Value* found = dict->find(name);
         return found != nullptr ? *found : Value::undefined(std::string(name));
+    }
+    if (value.list() != nullptr && value.list()->kind == ListKind::kGroup &&
+        (name == "grouper" || name == "list")) {
+        return value.list()->items[name == "grouper" ? 0 : 1];
     }
     if (const auto* space = value.get<Namespace*>()) {
         const auto found = (*space)->fields.find(std::string(name));
@@ -133,32 +131,41 @@ Result<Value> item_of(const Value& value, const Value& key, Budget& budget) {
     if (const Dict* dict = value.dict()) {
         const Value* found = dict->find(key);
         const Text* name = key.text();
-        return found != nullptr ? *found
-                                : Value::undefined(name != nullptr ? name->bytes() : "an item");
+        if (found != nullptr || name == nullptr) {
+            return found != nullptr ? *found : Value::undefined("an item");
+        }
+        return method_of(value, name->view()).value_or(Value::undefined(name->bytes()));
     }
-    if (const List* list = value.list()) {
+    const Text* name = key.text();
+    const List* list = value.list();
+    if (list != nullptr && list->has_items() && name == nullptr) {
         const auto length = static_cast<int64_t>(list->items.size());
         const int64_t given = key.as_integer().value_or(length);
         const int64_t index = given < 0 ? given + length : given;
         return index < 0 || index >= length ? Value::undefined("an item of a list")
                                             : list->items[static_cast<size_t>(index)];
     }
-    if (const Text* text = value.text()) {
+    if (const Text* text = value.text(); text != nullptr && name == nullptr) {
         return item_of_text(*text, key, budget);
     }
-    const Text* name = key.text();
     return attribute_of(value, name != nullptr ? name->view() : "an item");
 }
 
 Result<Value> slice_of(const Value& value, const Value& start, const Value& stop, const Value& step,
                        Budget& budget) {
+    if (const Undefined* undefined = value.get<Undefined>()) {
+        return undefined_error(*undefined);
+    }
+    if (!is_bound(start) || !is_bound(stop) || !is_bound(step)) {
+        return make_error(ErrorCode::kInvalidArgument, "a slice takes integers");
+    }
     if (const Text* text = value.text()) {
         NEREUS_TRY(budget.spend_text(text->size()));
         const std::vector<size_t> offsets = code_point_offsets(text->view());
         const auto length = static_cast<int64_t>(offsets.size()) - 1;
         return slice_text(*text, offsets, NEREUS_TRY(slice_range(start, stop, step, length)));
     }
-    if (const List* list = value.list()) {
+    if (const List* list = value.list(); list != nullptr && list->has_items()) {
         const auto length = static_cast<int64_t>(list->items.size());
         const Range range = NEREUS_TRY(slice_range(start, stop, step, length));
         NEREUS_TRY(budget.spend_list(length));
@@ -167,10 +174,8 @@ Result<Value> slice_of(const Value& value, const Value& start, const Value& stop
              i += range.step) {
             items.push_back(list->items[static_cast<size_t>(i)]);
         }
-        return make_list(std::move(items), list->is_tuple);
-    }
-    if (const Undefined* undefined = value.get<Undefined>()) {
-        return undefined_error(*undefined);
+        const ListKind kind = list->kind == ListKind::kGroup ? ListKind::kTuple : list->kind;
+        return make_list(std::move(items), kind);
     }
     return make_error(ErrorCode::kInvalidArgument, "a {} cannot be sliced", value.type_name());
 }

@@ -8,9 +8,10 @@
 
 namespace nereus::jinja {
 
-/// value.name; undefined when there is none. errors: invalid_argument for undefined.name
+/// value.name: a method, else an item of that name, else undefined.
+/// errors: invalid_argument for undefined.name
 Result<Value> attribute_of(const Value& value, std::string_view name);
-/// value[key]. errors: as attribute_of
+/// value[key], else the attribute of that name. errors: as attribute_of
 Result<Value> item_of(const Value& value, const Value& key, Budget& budget);
 /// value[start:stop:step] of a text, list or tuple; none or undefined where absent.
 Result<Value> slice_of(const Value& value, const Value& start, const Value& stop, const Value& step,
@@ -18,9 +19,20 @@ Result<Value> slice_of(const Value& value, const Value& start, const Value& stop
 
 struct Method {
     std::string_view name;
-    Result<Value> (*call)(const Value& self, const Arguments& arguments, Budget& budget);
+    std::string_view parameters;  ///< what check_arguments reads
+    Result<Value> (*run)(const Value& self, const Arguments& arguments, Budget& budget);
+
+    /// errors: invalid_argument for arguments it does not take, and the method's own
+    Result<Value> call(const Value& self, const Arguments& arguments, Budget& budget) const {
+        NEREUS_TRY(check_arguments(name, parameters, arguments));
+        return run(self, arguments, budget);
+    }
 };
-/// The method of a text, dict or loop; null when the value has none of that name.
+/// The method of a text, list, dict or loop; null when the value has none of that name.
 const Method* find_method(const Value& value, std::string_view name);
+/// The same for texts alone.
+const Method* find_text_method(std::string_view name);
+/// The method as a value; nothing when there is none.
+std::optional<Value> method_of(const Value& value, std::string_view name);
 
 }  // namespace nereus::jinja

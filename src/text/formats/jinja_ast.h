@@ -22,6 +22,8 @@ struct NamedArgument {
 struct ArgumentList {
     std::vector<ExpressionPtr> positional;
     std::vector<NamedArgument> named;
+    ExpressionPtr more_positional;  ///< *list
+    ExpressionPtr more_named;       ///< **dict
 };
 
 enum class PostfixKind { kAttribute, kItem, kSlice, kCall, kMethod, kFilter, kTest };
@@ -68,10 +70,11 @@ struct Expression {
 struct Statement;
 using Block = std::vector<Statement>;
 
-/// name, or name.field for a namespace.
+/// name, name.field for a namespace, or a tuple of targets.
 struct Target {
     std::string name;
     std::string field;
+    std::vector<Target> parts;  ///< not empty: what is bound is taken apart
 };
 
 struct Branch {
@@ -88,10 +91,13 @@ enum class StatementKind {
     kText,      ///< text
     kPrint,     ///< expression
     kIf,        ///< branches
-    kFor,       ///< targets, expression (what to walk), condition, body, otherwise
-    kSet,       ///< targets, expression
-    kSetBlock,  ///< targets, postfixes (filters), body
+    kFor,       ///< target, expression (what to walk), condition, body, otherwise
+    kSet,       ///< target, expression
+    kSetBlock,  ///< target, postfixes (filters), body
     kMacro,     ///< name, parameters, body
+    kCall,      ///< expression (what is called), postfixes[0] (the call), parameters, body
+    kFilter,    ///< postfixes (filters), body
+    kWith,      ///< parameters, body
     kScope,     ///< body (a generation tag)
     kBreak,
     kContinue,
@@ -104,8 +110,11 @@ struct Statement {
     std::string name;
     ExpressionPtr expression;
     ExpressionPtr condition;
-    std::vector<Target> targets;
-    bool unpacks = false;  ///< several targets, or one with a comma
+    Target target;
+    bool recursive = false;              ///< a loop that may call itself
+    bool takes_caller = false;           ///< a macro whose body says `caller`, ...
+    bool takes_more_positional = false;  ///< `varargs`
+    bool takes_more_named = false;       ///< or `kwargs`
     std::vector<Parameter> parameters;
     std::vector<Postfix> postfixes;
     std::vector<Branch> branches;

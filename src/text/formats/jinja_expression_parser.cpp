@@ -222,6 +222,7 @@ Result<ExpressionPtr> ExpressionParser::parse_constant() {
         } else if (name == "none" || name == "None") {
             node->constant = Value::none();
         } else {
+            special_names_.add(name);
             node->kind = ExpressionKind::kName;
             node->name = name;
         }
@@ -429,21 +430,38 @@ Result<ArgumentList> ExpressionParser::parse_arguments() {
             }
         }
         first = false;
-        if (stream_.is_operator("*") || stream_.is_operator("**")) {
-            return stream_.unsupported("'*' before an argument");
-        }
-        const Token& next = stream_.next();
-        if (stream_.is(TokenKind::kName) && next.kind == TokenKind::kOperator && next.text == "=") {
-            NamedArgument named;
-            named.name = stream_.take().text;
-            stream_.take();
-            named.value = NEREUS_TRY(parse());
-            arguments.named.push_back(std::move(named));
-        } else {
-            arguments.positional.push_back(NEREUS_TRY(parse()));
-        }
+        NEREUS_TRY(parse_argument(arguments));
     }
     return arguments;
+}
+
+/// value, name=value, *list or **dict: in this order, each of the last two once.
+Status ExpressionParser::parse_argument(ArgumentList& arguments) {
+    const Token& next = stream_.next();
+    const bool is_named =
+        stream_.is(TokenKind::kName) && next.kind == TokenKind::kOperator && next.text == "=";
+    const bool is_more = stream_.is_operator("*");
+    const bool is_more_named = stream_.is_operator("**");
+    const bool after_named = !arguments.named.empty() || arguments.more_positional != nullptr;
+    if (arguments.more_named != nullptr || (is_more && arguments.more_positional != nullptr) ||
+        (!is_named && !is_more && !is_more_named && after_named)) {
+        return stream_.corrupt("an argument behind those it has to stand before");
+    }
+    if (is_more || is_more_named) {
+        stream_.take();
+        (is_more ? arguments.more_positional : arguments.more_named) = NEREUS_TRY(parse());
+        return {};
+    }
+    if (!is_named) {
+        arguments.positional.push_back(NEREUS_TRY(parse()));
+        return {};
+    }
+    NamedArgument named;
+    named.name = stream_.take().text;
+    stream_.take();
+    named.value = NEREUS_TRY(parse());
+    arguments.named.push_back(std::move(named));
+    return {};
 }
 
 }  // namespace nereus::jinja

@@ -9,7 +9,14 @@ namespace nereus::jinja {
 
 struct Filter {
     std::string_view name;
-    Result<Value> (*apply)(const Value& input, const Arguments& arguments, Budget& budget);
+    std::string_view parameters;  ///< what check_arguments reads
+    Result<Value> (*run)(const Value& input, const Arguments& arguments, Budget& budget);
+
+    /// errors: invalid_argument for arguments it does not take, and the filter's own
+    Result<Value> apply(const Value& input, const Arguments& arguments, Budget& budget) const {
+        NEREUS_TRY(check_arguments(name, parameters, arguments));
+        return run(input, arguments, budget);
+    }
 };
 
 /// Null when there is no filter of that name.

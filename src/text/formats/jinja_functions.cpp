@@ -6,18 +6,35 @@
 namespace nereus::jinja {
 namespace {
 
-/// Named arguments, and the items of dicts given by position.
+/// Adds what dict(value) holds: the items of a dict, or of a list of pairs.
+Status add_fields(Dict& fields, const Value& value, Budget& budget) {
+    NEREUS_TRY(budget.spend(value.extent().weight));
+    if (const Dict* dict = value.dict()) {
+        for (const auto& [key, item] : dict->items) {
+            fields.insert(key, item);
+        }
+        return {};
+    }
+    const auto pairs = value.list() != nullptr ? value.list()->items : std::vector<Value>();
+    for (const Value& pair : pairs) {
+        const bool is_pair = pair.list() != nullptr && pair.list()->items.size() == 2;
+        if (!is_pair || pair.list()->items[0].list() != nullptr ||
+            pair.list()->items[0].dict() != nullptr) {
+            return make_error(ErrorCode::kInvalidArgument, "a dict is made of pairs");
+        }
+        fields.insert(pair.list()->items[0], pair.list()->items[1]);
+    }
+    return value.list() != nullptr
+               ? Status()
+               : Status(make_error(ErrorCode::kInvalidArgument, "a dict is expected, not {}",
+                                   value.type_name()));
+}
+
+/// Named arguments, and the items of what is given by position.
 Result<Dict> collect_fields(const Arguments& arguments, Budget& budget) {
     Dict fields;
     for (const Value& value : arguments.positional) {
-        if (value.dict() == nullptr) {
-            return make_error(ErrorCode::kInvalidArgument, "a dict is expected, not {}",
-                              value.type_name());
-        }
-        NEREUS_TRY(budget.spend(value.extent().weight));
-        for (const auto& [key, item] : value.dict()->items) {
-            fields.insert(key, item);
-        }
+        NEREUS_TRY(add_fields(fields, value, budget));
     }
     for (const auto& [name, value] : arguments.named) {
         fields.insert(Value::trusted(name), value);
@@ -42,9 +59,14 @@ Result<Value> make_dict_value(const Arguments& arguments, Machine& machine) {
 }
 
 Result<Value> make_range(const Arguments& arguments, Machine& machine) {
+    for (const Value& bound : arguments.positional) {
+        if (!bound.as_integer()) {
+            return make_error(ErrorCode::kInvalidArgument, "range takes integers, not {}",
+                              bound.type_name());
+        }
+    }
     const bool has_start = arguments.positional.size() > 1;
     const int64_t start = has_start ? NEREUS_TRY(arguments.integer(0, "start", 0)) : 0;
-    NEREUS_TRY(arguments.required(0, "stop"));
     const int64_t stop = NEREUS_TRY(arguments.integer(has_start ? 1 : 0, "stop", 0));
     const int64_t step = NEREUS_TRY(arguments.integer(2, "step", 1));
     if (step == 0) {
@@ -62,7 +84,7 @@ Result<Value> make_range(const Arguments& arguments, Machine& machine) {
     for (int64_t i = 0; i < bounded; ++i) {
         items.push_back(Value::integer(start + i * step));
     }
-    return make_list(std::move(items));
+    return make_list(std::move(items), ListKind::kRange);
 }
 
 Result<Value> raise_exception(const Arguments& arguments, Machine& machine) {
@@ -104,8 +126,9 @@ Result<Value> strftime_now(const Arguments& arguments, Machine& machine) {
 }
 
 constexpr Function kFunctions[] = {
-    {"namespace", make_namespace},        {"dict", make_dict_value},      {"range", make_range},
-    {"raise_exception", raise_exception}, {"strftime_now", strftime_now},
+    {"namespace", "fields? / **", make_namespace}, {"dict", "fields? / **", make_dict_value},
+    {"range", "start stop? step? /", make_range},  {"raise_exception", "message", raise_exception},
+    {"strftime_now", "format", strftime_now},
 };
 
 }  // namespace

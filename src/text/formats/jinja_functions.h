@@ -17,7 +17,14 @@ struct Machine {
 
 struct Function {
     std::string_view name;
-    Result<Value> (*call)(const Arguments& arguments, Machine& machine);
+    std::string_view parameters;  ///< what check_arguments reads
+    Result<Value> (*run)(const Arguments& arguments, Machine& machine);
+
+    /// errors: invalid_argument for arguments it does not take, and the function's own
+    Result<Value> call(const Arguments& arguments, Machine& machine) const {
+        NEREUS_TRY(check_arguments(name, parameters, arguments));
+        return run(arguments, machine);
+    }
 };
 
 /// Null when there is no function of that name.

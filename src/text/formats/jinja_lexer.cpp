@@ -156,7 +156,7 @@ class Lexer {
     }
 
     Status read_block() {
-        if (const size_t raw = match_word_tag("raw", at_); raw != kNone) {
+        if (const size_t raw = match_word_tag("raw", at_, false); raw != kNone) {
             return read_raw(raw);
         }
         add(TokenKind::kBlockBegin, "{%");
@@ -166,15 +166,16 @@ class Lexer {
         return {};
     }
 
-    /// Where the tag `word %}` that begins (after its sign) at `at` ends, or npos.
-    size_t match_word_tag(std::string_view word, size_t at) const {
+    /// Where the tag `word %}` that begins (after its sign) at `at` ends, or npos. Jinja knows
+    /// `endraw +%}`, but no `raw +%}`.
+    size_t match_word_tag(std::string_view word, size_t at, bool allow_plus) const {
         at += strip_spaces(text_.substr(at), true, false).begin;
         if (!starts(word, at)) {
             return kNone;
         }
         at += word.size();
         at += strip_spaces(text_.substr(at), true, false).begin;
-        at += peek(at) == '-' || peek(at) == '+' ? 1 : 0;
+        at += peek(at) == '-' || (allow_plus && peek(at) == '+') ? 1 : 0;
         return starts("%}", at) ? at + 2 : kNone;
     }
 
@@ -188,7 +189,7 @@ class Lexer {
         for (size_t tag = text_.find("{%", at_); tag != kNone; tag = text_.find("{%", tag + 1)) {
             const char sign = peek(tag + 2);
             const size_t after = tag + (sign == '-' || sign == '+' ? 3 : 2);
-            const size_t end = match_word_tag("endraw", after);
+            const size_t end = match_word_tag("endraw", after, true);
             if (end == kNone) {
                 continue;
             }
@@ -263,7 +264,47 @@ class Lexer {
         return {};
     }
 
+    /// 0x1f, 0b1, 0o17: with underscores anywhere between the digits, decimal afterwards.
+    Result<bool> read_prefixed_number() {
+        static constexpr std::pair<char, int> kBases[] = {{'x', 16}, {'o', 8}, {'b', 2}};
+        const auto* base = std::find_if(std::begin(kBases), std::end(kBases), [&](const auto& row) {
+            return text_[at_] == '0' && (peek(at_ + 1) | 0x20) == row.first;
+        });
+        if (base == std::end(kBases)) {
+            return false;
+        }
+        size_t end = at_ + 2;
+        std::string digits;
+        while (is_name_part(peek(end))) {
+            digits += peek(end) == '_' ? "" : std::string(1, peek(end));
+            ++end;
+        }
+        int64_t value = 0;
+        const auto parsed =
+            std::from_chars(digits.data(), digits.data() + digits.size(), value, base->second);
+        if (parsed.ec == std::errc::result_out_of_range) {
+            return make_error(ErrorCode::kUnsupported, "{}:{}: the number {} is beyond 64 bits",
+                              origin_, line_, text_.substr(at_, end - at_));
+        }
+        if (digits.empty() || peek(end - 1) == '_' || parsed.ptr != digits.data() + digits.size()) {
+            return corrupt(fmt::format("'{}' is neither a number nor a name",
+                                       replace_invalid_utf8(text_.substr(at_, end - at_))));
+        }
+        add(TokenKind::kInteger, std::to_string(value));
+        advance_to(end);
+        return true;
+    }
+
+    /// Behind a dot stands an index and never a fraction: x.0.1 is x[0][1].
+    bool follows_dot() const {
+        return !tokens_.empty() && tokens_.back().kind == TokenKind::kOperator &&
+               tokens_.back().text == "." && at_ > 0 && text_[at_ - 1] == '.';
+    }
+
     Status read_number() {
+        if (NEREUS_TRY(read_prefixed_number())) {
+            return {};
+        }
         std::string digits;
         bool is_float = false;
         size_t end = at_;
@@ -276,7 +317,7 @@ class Lexer {
             }
         };
         take_digits();
-        if (peek(end) == '.' && is_digit(peek(end + 1))) {
+        if (!follows_dot() && peek(end) == '.' && is_digit(peek(end + 1))) {
             is_float = true;
             digits += '.';
             ++end;
@@ -289,9 +330,12 @@ class Lexer {
             end += 1 + sign;
             take_digits();
         }
-        if (is_name_start(peek(end))) {
-            return corrupt(fmt::format("'{}' is neither a number nor a name",
-                                       text_.substr(at_, end + 1 - at_)));
+        const bool has_zeros = !is_float && digits.size() > 1 && digits[0] == '0' &&
+                               digits.find_first_not_of('0') != kNone;
+        if (is_name_start(peek(end)) || has_zeros) {
+            const auto shown = text_.substr(at_, end + (has_zeros ? 0 : 1) - at_);
+            return corrupt(
+                fmt::format("'{}' is neither a number nor a name", replace_invalid_utf8(shown)));
         }
         add(is_float ? TokenKind::kFloat : TokenKind::kInteger, std::move(digits));
         advance_to(end);

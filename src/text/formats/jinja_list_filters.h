@@ -18,6 +18,9 @@ Result<Value> filter_selectattr(const Value& input, const Arguments& arguments, 
 Result<Value> filter_rejectattr(const Value& input, const Arguments& arguments, Budget& budget);
 Result<Value> filter_sort(const Value& input, const Arguments& arguments, Budget& budget);
 Result<Value> filter_dictsort(const Value& input, const Arguments& arguments, Budget& budget);
+Result<Value> filter_groupby(const Value& input, const Arguments& arguments, Budget& budget);
+Result<Value> filter_batch(const Value& input, const Arguments& arguments, Budget& budget);
+Result<Value> filter_slice(const Value& input, const Arguments& arguments, Budget& budget);
 Result<Value> filter_unique(const Value& input, const Arguments& arguments, Budget& budget);
 Result<Value> filter_sum(const Value& input, const Arguments& arguments, Budget& budget);
 Result<Value> filter_min(const Value& input, const Arguments& arguments, Budget& budget);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "text/formats/jinja_printf.h"
 #include "text/formats/jinja_tests.h"
 
 namespace nereus::jinja {
@@ -73,7 +74,14 @@ Result<Value> power_reals(double a, double b) {
     if (a == 0 && b < 0) {
         return division_by_zero();
     }
-    return Value::real(std::pow(a, b));
+    if (a < 0 && std::isfinite(a) && std::isfinite(b) && std::floor(b) != b) {
+        return make_error(ErrorCode::kUnsupported, "a power that is a complex number");
+    }
+    const double power = std::pow(a, b);
+    if (std::isinf(power) && std::isfinite(a) && std::isfinite(b)) {
+        return make_error(ErrorCode::kInvalidArgument, "a power beyond the largest number");
+    }
+    return Value::real(power);
 }
 Result<Value> power_integers(int64_t a, int64_t b) {
     if (b < 0) {
@@ -95,15 +103,25 @@ Result<Value> multiply_reals(double a, double b) { return Value::real(a * b); }
 Result<Value> divide_reals(double a, double b) {
     return b == 0 ? Result<Value>(division_by_zero()) : Value::real(a / b);
 }
-Result<Value> floor_divide_reals(double a, double b) {
-    return b == 0 ? Result<Value>(division_by_zero()) : Value::real(std::floor(a / b));
+/// Python's rest has the sign of the divisor, even when it is zero.
+double rest_of(double a, double b) {
+    const double rest = std::fmod(a, b);
+    return rest == 0 ? std::copysign(0.0, b) : (rest < 0) != (b < 0) ? rest + b : rest;
 }
-Result<Value> modulo_reals(double a, double b) {
+/// As CPython's float_floor_div: through the rest, so that 1 // 0.1 is 9.
+Result<Value> floor_divide_reals(double a, double b) {
     if (b == 0) {
         return division_by_zero();
     }
     const double rest = std::fmod(a, b);
-    return Value::real(rest != 0 && (rest < 0) != (b < 0) ? rest + b : rest);
+    const double borrow = rest != 0 && (rest < 0) != (b < 0) ? 1 : 0;
+    const double quotient = (a - rest) / b - borrow;
+    const double floor = std::floor(quotient);
+    return Value::real(quotient == 0 ? std::copysign(0.0, a / b)
+                                     : floor + (quotient - floor > 0.5 ? 1 : 0));
+}
+Result<Value> modulo_reals(double a, double b) {
+    return b == 0 ? Result<Value>(division_by_zero()) : Value::real(rest_of(a, b));
 }
 
 struct Arithmetic {
@@ -128,11 +146,15 @@ Result<Value> join_texts(const Text& a, const Text& b, Budget& budget) {
     return Value(std::move(out));
 }
 
+ListKind plain_kind(const List& list) {
+    return list.is_tuple() ? ListKind::kTuple : ListKind::kList;
+}
+
 Result<Value> join_lists(const List& a, const List& b, Budget& budget) {
     NEREUS_TRY(budget.spend_list(static_cast<int64_t>(a.items.size() + b.items.size())));
     std::vector<Value> items = a.items;
     items.insert(items.end(), b.items.begin(), b.items.end());
-    return make_list(std::move(items), a.is_tuple);
+    return make_list(std::move(items), plain_kind(a));
 }
 
 Result<Value> repeat(const Value& value, int64_t n_times, Budget& budget) {
@@ -157,10 +179,14 @@ Result<Value> repeat(const Value& value, int64_t n_times, Budget& budget) {
     for (int64_t i = 0; i < n_times; ++i) {
         items.insert(items.end(), value.list()->items.begin(), value.list()->items.end());
     }
-    return make_list(std::move(items), value.list()->is_tuple);
+    return make_list(std::move(items), plain_kind(*value.list()));
 }
 
-bool is_sequence(const Value& value) { return value.text() != nullptr || value.list() != nullptr; }
+/// Ranges, views and iterators neither add up nor repeat.
+bool is_concatenable(const List& list) { return list.kind == ListKind::kList || list.is_tuple(); }
+bool is_sequence(const Value& value) {
+    return value.text() != nullptr || (value.list() != nullptr && is_concatenable(*value.list()));
+}
 
 }  // namespace
 
@@ -180,7 +206,8 @@ Result<Value> apply_arithmetic(std::string_view operation, const Value& a, const
         return join_texts(*a.text(), *b.text(), budget);
     }
     if (operation == "+" && a.list() != nullptr && b.list() != nullptr &&
-        a.list()->is_tuple == b.list()->is_tuple) {
+        is_concatenable(*a.list()) && a.list()->is_tuple() == b.list()->is_tuple() &&
+        is_concatenable(*b.list())) {
         return join_lists(*a.list(), *b.list(), budget);
     }
     if (operation == "*" && is_sequence(a) && b.as_integer()) {
@@ -190,7 +217,7 @@ Result<Value> apply_arithmetic(std::string_view operation, const Value& a, const
         return repeat(b, *a.as_integer(), budget);
     }
     if (operation == "%" && a.text() != nullptr) {
-        return make_error(ErrorCode::kUnsupported, "'%' on a string is not supported");
+        return Value(NEREUS_TRY(format_percent(*a.text(), b, budget)));
     }
     return wrong_types(operation, a, b);
 }

@@ -8,7 +8,7 @@
 namespace nereus::jinja {
 
 /// + - * / // % ** ~. errors: invalid_argument (types, division by zero, beyond 64 bits),
-/// overloaded, unsupported ('%' on a string)
+/// overloaded, unsupported (a complex number, an odd conversion of '%')
 Result<Value> apply_arithmetic(std::string_view operation, const Value& a, const Value& b,
                                Budget& budget);
 

@@ -110,15 +110,13 @@ class StatementParser {
 
     Result<Statement> parse_for(Statement statement) {
         statement.kind = StatementKind::kFor;
-        NEREUS_TRY(parse_targets(statement, false));
+        statement.target = NEREUS_TRY(parse_target(false));
         NEREUS_TRY(stream_.expect_name("in"));
         statement.expression = NEREUS_TRY(expressions_.parse_tuple_or_one(false));
         if (stream_.skip_name("if")) {
             statement.condition = NEREUS_TRY(expressions_.parse(true));
         }
-        if (stream_.is_name("recursive")) {
-            return stream_.unsupported("a recursive loop");
-        }
+        statement.recursive = stream_.skip_name("recursive");
         NEREUS_TRY(stream_.expect_block_end());
         ++open_loops_;
         statement.body = NEREUS_TRY(parse_block({"else", "endfor"}));
@@ -131,36 +129,51 @@ class StatementParser {
         return statement;
     }
 
-    Status parse_targets(Statement& statement, bool allow_fields) {
-        const bool parenthesis = stream_.skip_operator("(");
+    /// One target, or several with commas, which are a tuple of them.
+    Result<Target> parse_target(bool allow_fields) {
+        NEREUS_TRY(stream_.enter(depth_));
+        Target tuple;
+        bool has_comma = false;
         do {
-            if (stream_.is_operator(")")) {
+            if (has_comma &&
+                (stream_.is_operator(")") || stream_.is_operator("=") || stream_.is_name("in"))) {
                 break;
             }
-            if (stream_.is_operator("(")) {
-                return stream_.unsupported("a tuple of names inside a tuple of names");
-            }
-            Target target;
-            target.name = NEREUS_TRY(stream_.expect_any_name());
-            if (allow_fields && stream_.skip_operator(".")) {
-                target.field = NEREUS_TRY(stream_.expect_any_name());
-            }
-            statement.targets.push_back(std::move(target));
-            statement.unpacks = statement.unpacks || stream_.is_operator(",");
+            tuple.parts.push_back(NEREUS_TRY(parse_one_target(allow_fields)));
+            has_comma = has_comma || stream_.is_operator(",");
         } while (stream_.skip_operator(","));
-        return parenthesis ? stream_.expect_operator(")") : Status();
+        --depth_;
+        if (has_comma) {
+            return tuple;
+        }
+        Target only = std::move(tuple.parts[0]);
+        return only;
+    }
+
+    Result<Target> parse_one_target(bool allow_fields) {
+        if (stream_.skip_operator("(")) {
+            Target inner = NEREUS_TRY(parse_target(allow_fields));
+            NEREUS_TRY(stream_.expect_operator(")"));
+            return inner;
+        }
+        Target target;
+        target.name = NEREUS_TRY(stream_.expect_any_name());
+        if (allow_fields && stream_.skip_operator(".")) {
+            target.field = NEREUS_TRY(stream_.expect_any_name());
+        }
+        return target;
     }
 
     Result<Statement> parse_set(Statement statement) {
         statement.kind = StatementKind::kSet;
-        NEREUS_TRY(parse_targets(statement, true));
+        statement.target = NEREUS_TRY(parse_target(true));
         if (stream_.skip_operator("=")) {
             statement.expression = NEREUS_TRY(expressions_.parse_tuple_or_one());
             NEREUS_TRY(stream_.expect_block_end());
             return statement;
         }
         statement.kind = StatementKind::kSetBlock;
-        if (statement.unpacks) {
+        if (!statement.target.parts.empty()) {
             return stream_.corrupt("a set block has one name");
         }
         while (stream_.skip_operator("|")) {
@@ -172,9 +185,8 @@ class StatementParser {
         return statement;
     }
 
-    Result<Statement> parse_macro(Statement statement) {
-        statement.kind = StatementKind::kMacro;
-        statement.name = NEREUS_TRY(stream_.expect_any_name());
+    /// `(a, b=1)` of a macro or a call block; a parameter with a default ends those without.
+    Status parse_parameters(Statement& statement) {
         NEREUS_TRY(stream_.expect_operator("("));
         while (!stream_.skip_operator(")")) {
             if (!statement.parameters.empty()) {
@@ -184,16 +196,91 @@ class StatementParser {
             parameter.name = NEREUS_TRY(stream_.expect_any_name());
             if (stream_.skip_operator("=")) {
                 parameter.fallback = NEREUS_TRY(expressions_.parse());
+            } else if (!statement.parameters.empty() &&
+                       statement.parameters.back().fallback != nullptr) {
+                return stream_.corrupt(fmt::format(
+                    "the parameter '{}' has no default but follows one that has", parameter.name));
             }
             statement.parameters.push_back(std::move(parameter));
         }
-        NEREUS_TRY(stream_.expect_block_end());
+        return {};
+    }
+
+    /// The body of a macro or a call block: no break leads out of it, and the special names in it
+    /// are arguments.
+    Status parse_macro_body(Statement& statement, std::string_view end_name) {
+        const SpecialNames outer_names = expressions_.take_special_names();
         const int outer_loops = std::exchange(open_loops_, 0);
-        statement.body = NEREUS_TRY(parse_block({"endmacro"}));
+        statement.body = NEREUS_TRY(parse_block({end_name}));
         open_loops_ = outer_loops;
-        stream_.expect_name("endmacro").value();
+        const SpecialNames names = expressions_.take_special_names();
+        statement.takes_caller = names.caller;
+        statement.takes_more_positional = names.varargs;
+        statement.takes_more_named = names.kwargs;
+        expressions_.add_special_names(outer_names);
+        expressions_.add_special_names(names);
+        return stream_.expect_name(end_name);
+    }
+
+    Result<Statement> parse_macro(Statement statement) {
+        statement.kind = StatementKind::kMacro;
+        statement.name = NEREUS_TRY(stream_.expect_any_name());
+        NEREUS_TRY(parse_parameters(statement));
+        NEREUS_TRY(stream_.expect_block_end());
+        NEREUS_TRY(parse_macro_body(statement, "endmacro"));
         stream_.skip_name(statement.name);
         NEREUS_TRY(stream_.expect_block_end());
+        return statement;
+    }
+
+    /// {% call(parameters) callee(arguments) %}body{% endcall %}
+    Result<Statement> parse_call(Statement statement) {
+        statement.kind = StatementKind::kCall;
+        statement.name = "caller";
+        if (stream_.is_operator("(")) {
+            NEREUS_TRY(parse_parameters(statement));
+        }
+        statement.expression = NEREUS_TRY(expressions_.parse());
+        auto& steps = statement.expression->postfixes;
+        if (steps.empty() || (steps.back().kind != PostfixKind::kCall &&
+                              steps.back().kind != PostfixKind::kMethod)) {
+            return stream_.corrupt("a call block calls something");
+        }
+        statement.postfixes.push_back(std::move(steps.back()));
+        steps.pop_back();
+        NEREUS_TRY(stream_.expect_block_end());
+        NEREUS_TRY(parse_macro_body(statement, "endcall"));
+        NEREUS_TRY(stream_.expect_block_end());
+        return statement;
+    }
+
+    Result<Statement> parse_filter_block(Statement statement) {
+        statement.kind = StatementKind::kFilter;
+        do {
+            statement.postfixes.push_back(NEREUS_TRY(expressions_.parse_filter()));
+        } while (stream_.skip_operator("|"));
+        NEREUS_TRY(stream_.expect_block_end());
+        statement.body = NEREUS_TRY(parse_block({"endfilter"}));
+        NEREUS_TRY(end_tag("endfilter"));
+        return statement;
+    }
+
+    /// {% with a = 1, b = 2 %}: the values are those from outside.
+    Result<Statement> parse_with(Statement statement) {
+        statement.kind = StatementKind::kWith;
+        while (!stream_.is(TokenKind::kBlockEnd)) {
+            if (!statement.parameters.empty()) {
+                NEREUS_TRY(stream_.expect_operator(","));
+            }
+            Parameter parameter;
+            parameter.name = NEREUS_TRY(stream_.expect_any_name());
+            NEREUS_TRY(stream_.expect_operator("="));
+            parameter.fallback = NEREUS_TRY(expressions_.parse());
+            statement.parameters.push_back(std::move(parameter));
+        }
+        NEREUS_TRY(stream_.expect_block_end());
+        statement.body = NEREUS_TRY(parse_block({"endwith"}));
+        NEREUS_TRY(end_tag("endwith"));
         return statement;
     }
 
@@ -228,13 +315,11 @@ class StatementParser {
 };
 
 const StatementParser::Tag StatementParser::kTags[] = {
-    {"if", &StatementParser::parse_if},
-    {"for", &StatementParser::parse_for},
-    {"set", &StatementParser::parse_set},
-    {"macro", &StatementParser::parse_macro},
-    {"generation", &StatementParser::parse_generation},
-    {"break", &StatementParser::parse_break},
-    {"continue", &StatementParser::parse_continue},
+    {"if", &StatementParser::parse_if},       {"for", &StatementParser::parse_for},
+    {"set", &StatementParser::parse_set},     {"macro", &StatementParser::parse_macro},
+    {"call", &StatementParser::parse_call},   {"filter", &StatementParser::parse_filter_block},
+    {"with", &StatementParser::parse_with},   {"generation", &StatementParser::parse_generation},
+    {"break", &StatementParser::parse_break}, {"continue", &StatementParser::parse_continue},
 };
 
 Result<Statement> StatementParser::parse_tag() {

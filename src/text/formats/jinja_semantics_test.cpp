@@ -1,5 +1,6 @@
 // The engine beside Jinja2 3.1.6: what each small template renders to was written down from a run
-// of Jinja2 with Hugging Face's settings (tests/data/templates/semantics.jsonl; null: an error).
+// of Jinja2 with Hugging Face's settings (tests/data/templates/semantics.jsonl, made by
+// tools/make_jinja_semantics.py; null: an error).
 
 #include <gtest/gtest.h>
 
@@ -61,7 +62,8 @@ TEST_P(JinjaSemantics, the_engine_renders_what_jinja2_renders_but_for_the_rows_m
 INSTANTIATE_TEST_SUITE_P(Groups, JinjaSemantics,
                          testing::Values("arithmetic", "equality", "ordering", "truthiness", "repr",
                                          "precedence", "slices", "text_methods", "filters",
-                                         "list_filters", "whitespace", "loops"),
+                                         "list_filters", "whitespace", "loops", "calls", "numbers",
+                                         "printf", "strings", "lists", "blocks"),
                          [](const auto& group) { return std::string(group.param); });
 
 }  // namespace

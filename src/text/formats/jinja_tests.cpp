@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "text/formats/jinja_filters.h"
 #include "text/formats/jinja_operators.h"
 #include "text/formats/jinja_text_functions.h"
 
@@ -24,6 +25,10 @@ bool iterable(const Value& v) {
     return v.text() != nullptr || v.list() != nullptr || v.dict() != nullptr || v.is_undefined() ||
            v.loop() != nullptr;
 }
+bool sequence(const Value& v) {
+    return v.text() != nullptr || v.dict() != nullptr || v.is_undefined() ||
+           (v.list() != nullptr && v.list()->has_items());
+}
 bool number(const Value& v) { return v.as_number().has_value(); }
 bool boolean(const Value& v) { return v.get<bool>() != nullptr; }
 bool integer(const Value& v) { return v.get<int64_t>() != nullptr; }
@@ -31,7 +36,8 @@ bool real(const Value& v) { return v.get<double>() != nullptr; }
 bool is_true(const Value& v) { return boolean(v) && v.truthy(); }
 bool is_false(const Value& v) { return boolean(v) && !v.truthy(); }
 bool callable(const Value& v) {
-    return v.get<const Function*>() != nullptr || v.get<Macro>() != nullptr;
+    return v.get<const Function*>() != nullptr || v.get<Macro>() != nullptr ||
+           v.method() != nullptr || v.loop() != nullptr || v.is_undefined();
 }
 
 constexpr const char kEqual[] = "==";
@@ -44,7 +50,8 @@ constexpr const char kIn[] = "in";
 
 template <const char* kOperation>
 Result<bool> compares(const Value& value, const Arguments& arguments, Budget& budget) {
-    const Value other = NEREUS_TRY(arguments.required(0, "other"));
+    const bool is_in = std::string_view(kOperation) == "in";
+    const Value other = NEREUS_TRY(arguments.required(0, is_in ? "seq" : "other"));
     return apply_comparison(kOperation, value, other, budget);
 }
 
@@ -60,9 +67,12 @@ Result<bool> divisible_by(const Value& value, const Arguments& arguments, Budget
     return equal(rest, Value::integer(0));
 }
 
-/// Python's `is`: true for none, booleans and the same object only; equal texts are good enough.
+/// Python's `is`: the same object; of texts and numbers equal ones are good enough.
 Result<bool> same_as(const Value& value, const Arguments& arguments, Budget& budget) {
     const Value other = NEREUS_TRY(arguments.required(0, "other"));
+    if (value.list() != nullptr || value.dict() != nullptr) {
+        return value.list() == other.list() && value.dict() == other.dict();
+    }
     return value.state().index() == other.state().index() &&
            NEREUS_TRY(apply_comparison("==", value, other, budget));
 }
@@ -75,44 +85,53 @@ Result<bool> has_letters(const Value& value, const Arguments&, Budget& budget) {
                change_letters(text, Letters::kLower).bytes();
 }
 
+Result<bool> names_a_filter(const Value& value, const Arguments&, Budget&) {
+    return value.text() != nullptr && find_filter(value.text()->view()) != nullptr;
+}
+Result<bool> names_a_test(const Value& value, const Arguments&, Budget&) {
+    return value.text() != nullptr && find_test(value.text()->view()) != nullptr;
+}
+
 constexpr Test kTests[] = {
-    {"defined", is_kind<defined>},
-    {"undefined", is_kind<undefined>},
-    {"none", is_kind<none>},
-    {"string", is_kind<string>},
-    {"mapping", is_kind<mapping>},
-    {"sequence", is_kind<iterable>},
-    {"iterable", is_kind<iterable>},
-    {"number", is_kind<number>},
-    {"boolean", is_kind<boolean>},
-    {"integer", is_kind<integer>},
-    {"float", is_kind<real>},
-    {"true", is_kind<is_true>},
-    {"false", is_kind<is_false>},
-    {"callable", is_kind<callable>},
-    {"eq", compares<kEqual>},
-    {"equalto", compares<kEqual>},
-    {"ne", compares<kNotEqual>},
-    {"lt", compares<kLess>},
-    {"lessthan", compares<kLess>},
-    {"le", compares<kLessEqual>},
-    {"gt", compares<kGreater>},
-    {"greaterthan", compares<kGreater>},
-    {"ge", compares<kGreaterEqual>},
-    {"in", compares<kIn>},
-    {"odd", has_parity<1>},
-    {"even", has_parity<0>},
-    {"divisibleby", divisible_by},
-    {"sameas", same_as},
-    {"upper", has_letters<Letters::kUpper>},
-    {"lower", has_letters<Letters::kLower>},
+    {"defined", "", is_kind<defined>},
+    {"undefined", "", is_kind<undefined>},
+    {"none", "", is_kind<none>},
+    {"string", "", is_kind<string>},
+    {"mapping", "", is_kind<mapping>},
+    {"sequence", "", is_kind<sequence>},
+    {"iterable", "", is_kind<iterable>},
+    {"number", "", is_kind<number>},
+    {"boolean", "", is_kind<boolean>},
+    {"integer", "", is_kind<integer>},
+    {"float", "", is_kind<real>},
+    {"true", "", is_kind<is_true>},
+    {"false", "", is_kind<is_false>},
+    {"callable", "", is_kind<callable>},
+    {"eq", "other /", compares<kEqual>},
+    {"equalto", "other /", compares<kEqual>},
+    {"ne", "other /", compares<kNotEqual>},
+    {"lt", "other /", compares<kLess>},
+    {"lessthan", "other /", compares<kLess>},
+    {"le", "other /", compares<kLessEqual>},
+    {"gt", "other /", compares<kGreater>},
+    {"greaterthan", "other /", compares<kGreater>},
+    {"ge", "other /", compares<kGreaterEqual>},
+    {"in", "seq", compares<kIn>},
+    {"odd", "", has_parity<1>},
+    {"even", "", has_parity<0>},
+    {"divisibleby", "num", divisible_by},
+    {"sameas", "other", same_as},
+    {"upper", "", has_letters<Letters::kUpper>},
+    {"lower", "", has_letters<Letters::kLower>},
+    {"filter", "", names_a_filter},
+    {"test", "", names_a_test},
     // The spelling selectattr and friends also take.
-    {"==", compares<kEqual>},
-    {"!=", compares<kNotEqual>},
-    {"<", compares<kLess>},
-    {"<=", compares<kLessEqual>},
-    {">", compares<kGreater>},
-    {">=", compares<kGreaterEqual>},
+    {"==", "other /", compares<kEqual>},
+    {"!=", "other /", compares<kNotEqual>},
+    {"<", "other /", compares<kLess>},
+    {"<=", "other /", compares<kLessEqual>},
+    {">", "other /", compares<kGreater>},
+    {">=", "other /", compares<kGreaterEqual>},
 };
 
 }  // namespace

@@ -9,7 +9,14 @@ namespace nereus::jinja {
 
 struct Test {
     std::string_view name;
+    std::string_view parameters;  ///< what check_arguments reads
     Result<bool> (*holds)(const Value& input, const Arguments& arguments, Budget& budget);
+
+    /// errors: invalid_argument for arguments it does not take, and the test's own
+    Result<bool> check(const Value& input, const Arguments& arguments, Budget& budget) const {
+        NEREUS_TRY(check_arguments(name, parameters, arguments));
+        return holds(input, arguments, budget);
+    }
 };
 
 /// Null when there is no test of that name.

@@ -56,6 +56,23 @@ bool is_python_space(char32_t c) {
            c == 0x202f || c == 0x205f || c == 0x3000;
 }
 
+bool is_python_printable(char32_t c) {
+    struct Range {
+        char32_t first, last;
+    };
+    // General categories Cc, Cf, Cs, Co, Zl, Zp and Zs but for the blank.
+    static constexpr Range kHidden[] = {
+        {0x00, 0x1f},       {0x7f, 0xa0},       {0xad, 0xad},       {0x600, 0x605},
+        {0x61c, 0x61c},     {0x6dd, 0x6dd},     {0x70f, 0x70f},     {0x890, 0x891},
+        {0x8e2, 0x8e2},     {0x1680, 0x1680},   {0x180e, 0x180e},   {0x2000, 0x200f},
+        {0x2028, 0x202f},   {0x205f, 0x206f},   {0x3000, 0x3000},   {0xd800, 0xf8ff},
+        {0xfeff, 0xfeff},   {0xfff9, 0xfffb},   {0x110bd, 0x110bd}, {0x110cd, 0x110cd},
+        {0x13430, 0x1343f}, {0x1bca0, 0x1bca3}, {0x1d173, 0x1d17a}, {0xe0001, 0xe007f},
+        {0xf0000, 0x10ffff}};
+    return std::none_of(std::begin(kHidden), std::end(kHidden),
+                        [c](const Range& range) { return c >= range.first && c <= range.last; });
+}
+
 Span strip_spaces(std::string_view text, bool left, bool right) {
     Span span{0, text.size()};
     while (left && span.begin < span.end) {

@@ -39,6 +39,8 @@ class Text {
 
 /// Whitespace as Python's str.strip() and \s see it.
 bool is_python_space(char32_t code_point);
+/// str.isprintable() but for code points no character is assigned to: repr() escapes the others.
+bool is_python_printable(char32_t code_point);
 
 /// Where the text begins and ends without the outer whitespace.
 struct Span {

@@ -2,6 +2,7 @@
 // A reader over template tokens with the errors and the depth account the two parsers share.
 
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "text/formats/jinja_ast.h"
@@ -80,10 +81,32 @@ class TokenStream {
     size_t at_ = 0;
 };
 
+/// Which of the names that a macro gets for the asking stood in an expression.
+struct SpecialNames {
+    bool caller = false;
+    bool varargs = false;
+    bool kwargs = false;
+
+    void add(std::string_view name) {
+        caller = caller || name == "caller";
+        varargs = varargs || name == "varargs";
+        kwargs = kwargs || name == "kwargs";
+    }
+    void add(const SpecialNames& other) {
+        caller = caller || other.caller;
+        varargs = varargs || other.varargs;
+        kwargs = kwargs || other.kwargs;
+    }
+};
+
 /// Parses expressions from a stream.
 class ExpressionParser {
   public:
     ExpressionParser(TokenStream& stream, int& depth) : stream_(stream), depth_(depth) {}
+
+    /// What was named since the last call.
+    SpecialNames take_special_names() { return std::exchange(special_names_, {}); }
+    void add_special_names(const SpecialNames& names) { special_names_.add(names); }
 
     /// A whole expression, `a if b else c` included where allowed.
     Result<ExpressionPtr> parse(bool allow_conditional = true);
@@ -118,6 +141,7 @@ class ExpressionParser {
     Result<Postfix> parse_attribute();
     Result<Postfix> parse_subscript();
     Result<Postfix> parse_test();
+    Status parse_argument(ArgumentList& arguments);
     Result<ExpressionPtr> parse_words(std::string_view word, ExpressionKind kind, Level inner);
     Result<ExpressionPtr> parse_chain(std::initializer_list<std::string_view> operators,
                                       Level inner);
@@ -126,6 +150,7 @@ class ExpressionParser {
 
     TokenStream& stream_;
     int& depth_;
+    SpecialNames special_names_;
 };
 
 }  // namespace nereus::jinja

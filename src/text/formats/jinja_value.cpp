@@ -23,13 +23,17 @@ std::string key_of(const Value& key) {
     return key.is_none() ? "none" : "other";
 }
 
-constexpr const char* kTypeNames[] = {"Undefined", "NoneType", "bool",  "int",
-                                      "float",     "str",      "list",  "dict",
-                                      "Namespace", "loop",     "macro", "function"};
+constexpr const char* kTypeNames[] = {"Undefined", "NoneType", "bool",  "int",       "float",
+                                      "str",       "list",     "dict",  "Namespace", "loop",
+                                      "macro",     "function", "method"};
 static_assert(std::size(kTypeNames) == std::variant_size_v<Value::State>);
 
+/// In the order of ListKind.
+constexpr const char* kListNames[] = {"list",      "tuple",       "tuple",      "generator",
+                                      "dict_keys", "dict_values", "dict_items", "range"};
+
 bool equal_lists(const List& a, const List& b) {
-    return a.is_tuple == b.is_tuple &&
+    return a.is_tuple() == b.is_tuple() &&
            std::equal(a.items.begin(), a.items.end(), b.items.begin(), b.items.end(), equal);
 }
 
@@ -41,26 +45,39 @@ bool equal_dicts(const Dict& a, const Dict& b) {
            });
 }
 
+/// One character of repr(): \n, \x1b, \u200b, ... where it would not show.
+void append_repr_of(std::string& out, std::string_view bytes, CodePoint c) {
+    static constexpr std::string_view kPlain = "\n\r\t\\";
+    static constexpr std::string_view kEscaped = "nrt\\";
+    const auto value = static_cast<uint32_t>(c.value);
+    if (const size_t at = kPlain.find(bytes[0]); at != std::string_view::npos) {
+        out += '\\';
+        out += kEscaped[at];
+    } else if (!c.valid || is_python_printable(c.value)) {
+        out += bytes;
+    } else {
+        out += value < 0x100     ? fmt::format("\\x{:02x}", value)
+               : value < 0x10000 ? fmt::format("\\u{:04x}", value)
+                                 : fmt::format("\\U{:08x}", value);
+    }
+}
+
 /// repr() of a str: single quotes unless that needs more escapes.
 void append_repr(Text& out, const Text& text, bool trusted) {
     const std::string& bytes = text.bytes();
     const bool has_single = bytes.find('\'') != std::string::npos;
     const char quote = has_single && bytes.find('"') == std::string::npos ? '"' : '\'';
     std::string written(1, quote);
-    for (const char c : bytes) {
-        static constexpr std::string_view kPlain = "\n\r\t\\";
-        static constexpr std::string_view kEscaped = "nrt\\";
-        if (const size_t at = kPlain.find(c); at != std::string_view::npos) {
+    for (size_t at = 0; at < bytes.size();) {
+        const CodePoint c = next_code_point(text.view().substr(at));
+        const auto n_bytes = static_cast<size_t>(c.n_bytes);
+        if (bytes[at] == quote) {
             written += '\\';
-            written += kEscaped[at];
-        } else if (c == quote) {
-            written += '\\';
-            written += c;
-        } else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
-            written += fmt::format("\\x{:02x}", static_cast<int>(c));
+            written += quote;
         } else {
-            written += c;
+            append_repr_of(written, text.view().substr(at, n_bytes), c);
         }
+        at += n_bytes;
     }
     out.append(written + quote, trusted);
 }
@@ -80,7 +97,7 @@ class Printer {
         } else if (const Dict* dict = value.dict()) {
             NEREUS_TRY(print_dict(*dict));
         } else {
-            write(print_scalar(value));
+            write(quoted && value.is_undefined() ? "Undefined" : print_scalar(value));
         }
         return {};
     }
@@ -103,13 +120,29 @@ class Printer {
         }
         return value.is_none() ? "None" : fmt::format("<{}>", value.type_name());
     }
+    /// As Python writes range(start, stop[, step]); the stop is the next item there would be.
+    static std::string print_range(const std::vector<Value>& items) {
+        const int64_t n_items = static_cast<int64_t>(items.size());
+        const int64_t start = n_items > 0 ? *items[0].as_integer() : 0;
+        const int64_t step = n_items > 1 ? *items[1].as_integer() - start : 1;
+        const int64_t stop = start + step * n_items;
+        return step == 1 ? fmt::format("range({}, {})", start, stop)
+                         : fmt::format("range({}, {}, {})", start, stop, step);
+    }
     Status print_list(const List& list) {
-        write(list.is_tuple ? "(" : "[");
+        if (list.kind == ListKind::kIterator || list.kind == ListKind::kRange) {
+            write(list.kind == ListKind::kRange ? print_range(list.items) : "<generator object>");
+            return {};
+        }
+        const bool is_view = !list.is_tuple() && list.kind != ListKind::kList;
+        write(is_view           ? fmt::format("{}([", kListNames[static_cast<size_t>(list.kind)])
+              : list.is_tuple() ? "("
+                                : "[");
         for (size_t i = 0; i < list.items.size(); ++i) {
             write(i == 0 ? "" : ", ");
             NEREUS_TRY(print(list.items[i], true));
         }
-        write(!list.is_tuple ? "]" : list.items.size() == 1 ? ",)" : ")");
+        write(is_view ? "])" : !list.is_tuple() ? "]" : list.items.size() == 1 ? ",)" : ")");
         return {};
     }
     Status print_dict(const Dict& dict) {
@@ -128,6 +161,17 @@ class Printer {
     Budget& budget_;
     bool trusted_;
 };
+
+/// json.dumps writes keys that are no strings as JSON writes such values.
+Result<Text> json_key(const Value& key, Budget& budget) {
+    if (const bool* boolean = key.get<bool>()) {
+        return Text(*boolean ? "true" : "false", true);
+    }
+    if (key.list() != nullptr) {
+        return make_error(ErrorCode::kInvalidArgument, "a tuple cannot be a key of JSON");
+    }
+    return key.is_none() ? Text("null", true) : to_text(key, budget);
+}
 
 Error too_deep() {
     return make_error(ErrorCode::kOverloaded, "lists nested deeper than {} levels", kValueDepthMax);
@@ -213,7 +257,7 @@ bool Value::truthy() const {
         return !string->empty();
     }
     if (const List* items = list()) {
-        return !items->items.empty();
+        return !items->items.empty() || items->kind == ListKind::kIterator;
     }
     if (const Dict* fields = dict()) {
         return !fields->items.empty();
@@ -223,7 +267,8 @@ bool Value::truthy() const {
 
 const char* Value::type_name() const {
     const List* items = list();
-    return items != nullptr && items->is_tuple ? "tuple" : kTypeNames[state_.index()];
+    return items != nullptr ? kListNames[static_cast<size_t>(items->kind)]
+                            : kTypeNames[state_.index()];
 }
 
 void Extent::add(const Extent& part) {
@@ -240,25 +285,29 @@ Extent Value::extent() const {
     if (const List* items = list()) {
         return items->extent;
     }
+    if (const BoundMethod* bound = method()) {
+        return {bound->self.extent().depth + 1, 1, true};
+    }
+    if (const Loop* turn = loop()) {
+        return {turn->levels + 1, 1, true};
+    }
     const Dict* fields = dict();
     return fields != nullptr ? fields->extent : Extent();
 }
 
-Result<Value> make_list(std::vector<Value> items, bool is_tuple) {
-    List list{std::move(items), is_tuple, {1, 1, true}};
+Status check_levels(int levels) { return levels > kValueDepthMax ? Status(too_deep()) : Status(); }
+
+Result<Value> make_list(std::vector<Value> items, ListKind kind) {
+    List list{std::move(items), kind, {1, 1, true}};
     for (const Value& item : list.items) {
         list.extent.add(item.extent());
     }
-    if (list.extent.depth > kValueDepthMax) {
-        return too_deep();
-    }
+    NEREUS_TRY(check_levels(list.extent.depth));
     return Value(Value::State(std::make_shared<const List>(std::move(list))));
 }
 
 Result<Value> make_dict(Dict dict) {
-    if (dict.extent.depth > kValueDepthMax) {
-        return too_deep();
-    }
+    NEREUS_TRY(check_levels(dict.extent.depth));
     return Value(Value::State(std::make_shared<const Dict>(std::move(dict))));
 }
 
@@ -298,7 +347,11 @@ Result<bool> less(const Value& a, const Value& b) {
     if (a.text() != nullptr && b.text() != nullptr) {
         return a.text()->bytes() < b.text()->bytes();
     }
-    if (a.list() != nullptr && b.list() != nullptr) {
+    const auto is_ordered = [](const List& list) {
+        return list.kind == ListKind::kList || list.is_tuple();
+    };
+    if (a.list() != nullptr && b.list() != nullptr && is_ordered(*a.list()) &&
+        is_ordered(*b.list()) && a.list()->is_tuple() == b.list()->is_tuple()) {
         const auto& left = a.list()->items;
         const auto& right = b.list()->items;
         for (size_t i = 0; i < std::min(left.size(), right.size()); ++i) {
@@ -318,6 +371,12 @@ Result<Text> to_text(const Value& value, Budget& budget) {
     return std::move(printer.out);
 }
 
+Result<Text> to_repr(const Value& value, Budget& budget) {
+    Printer printer(budget, value.extent().trusted);
+    NEREUS_TRY(printer.print(value, true));
+    return std::move(printer.out);
+}
+
 Result<Value> value_from_json(const Json& json, Trust trust) {
     return value_from_json(json, trust, 0);
 }
@@ -328,7 +387,8 @@ Result<Json> json_from_value(const Value& value, Budget& budget) {
         NEREUS_TRY(budget.spend_text(text->size()));
         return Json(text->bytes());
     }
-    if (const List* list = value.list()) {
+    const List* list = value.list();
+    if (list != nullptr && (list->kind == ListKind::kList || list->is_tuple())) {
         Json out = Json::array();
         for (const Value& item : list->items) {
             out.push_back(NEREUS_TRY(json_from_value(item, budget)));
@@ -338,7 +398,7 @@ Result<Json> json_from_value(const Value& value, Budget& budget) {
     if (const Dict* dict = value.dict()) {
         Json out = Json::object();
         for (const auto& [key, item] : dict->items) {
-            const Text name = NEREUS_TRY(to_text(key, budget));
+            const Text name = NEREUS_TRY(json_key(key, budget));
             // ordered_json's operator[] would search; keys of a dict are unique already.
             out.get_ref<Json::object_t&>().emplace_back(name.bytes(),
                                                         NEREUS_TRY(json_from_value(item, budget)));

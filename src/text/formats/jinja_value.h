@@ -19,6 +19,8 @@ namespace nereus::jinja {
 
 class Value;
 struct Function;   // jinja_functions.h
+struct LoopState;  // jinja_interpreter.h
+struct Method;     // jinja_access.h
 struct Statement;  // jinja_ast.h
 
 struct Undefined {
@@ -36,10 +38,29 @@ struct Extent {
     void add(const Extent& part);
 };
 
+/// Python's kinds of sequence, which print, compare and index differently.
+enum class ListKind {
+    kList,
+    kTuple,
+    kGroup,     ///< the (grouper, list) of groupby, a tuple with names
+    kIterator,  ///< what map, select and their kin give: can only be walked, always true
+    kKeys,      ///< dict.keys(), values() and items() can be walked and counted
+    kValues,
+    kItems,
+    kRange,
+};
+
 struct List {
     std::vector<Value> items;
-    bool is_tuple = false;
+    ListKind kind = ListKind::kList;
     Extent extent{1, 1, true};
+
+    bool is_tuple() const { return kind == ListKind::kTuple || kind == ListKind::kGroup; }
+    bool has_length() const { return kind != ListKind::kIterator; }
+    /// Can be indexed and cut.
+    bool has_items() const {
+        return kind == ListKind::kList || is_tuple() || kind == ListKind::kRange;
+    }
 };
 
 struct Dict {
@@ -57,21 +78,36 @@ struct Namespace {
     std::unordered_map<std::string, Value> fields;
 };
 
+/// `loop` in one turn; what the turns share belongs to the interpreter.
 struct Loop {
     std::shared_ptr<const List> items;
     int64_t index0 = 0;
+    int64_t depth0 = 0;
+    int levels = 0;  ///< of lists and dicts in the items
+    LoopState* state = nullptr;
 };
 
-/// A macro is its statement in the syntax tree, which outlives every value.
+/// A scope of the interpreter's stack, by place and by an id that is never used again.
+struct ScopeRef {
+    size_t index = 0;
+    uint64_t id = 0;
+};
+
+/// A macro (or the body of a call block) is its statement in the syntax tree, which outlives every
+/// value, and the scope it was defined in, which may be gone.
 struct Macro {
     const Statement* statement = nullptr;
+    ScopeRef scope;
 };
+
+struct BoundMethod;
 
 class Value {
   public:
     using State = std::variant<Undefined, None, bool, int64_t, double, std::shared_ptr<const Text>,
                                std::shared_ptr<const List>, std::shared_ptr<const Dict>, Namespace*,
-                               std::shared_ptr<const Loop>, Macro, const Function*>;
+                               std::shared_ptr<const Loop>, Macro, const Function*,
+                               std::shared_ptr<const BoundMethod>>;
 
     Value() = default;
     Value(State state) : state_(std::move(state)) {}                             // NOLINT
@@ -94,6 +130,7 @@ class Value {
     const List* list() const { return pointee<List>(); }
     const Dict* dict() const { return pointee<Dict>(); }
     const Loop* loop() const { return pointee<Loop>(); }
+    const BoundMethod* method() const { return pointee<BoundMethod>(); }
     /// bool and int, as Python counts with both.
     std::optional<int64_t> as_integer() const;
     /// bool, int and float.
@@ -116,8 +153,15 @@ class Value {
     State state_;
 };
 
-/// errors: overloaded over kValueDepthMax levels
-Result<Value> make_list(std::vector<Value> items, bool is_tuple = false);
+/// `text.upper` without a call.
+struct BoundMethod {
+    Value self;
+    const Method* method = nullptr;
+};
+
+/// errors: overloaded over kValueDepthMax levels, which a destructor walks as well
+Status check_levels(int levels);
+Result<Value> make_list(std::vector<Value> items, ListKind kind = ListKind::kList);
 Result<Value> make_dict(Dict dict);
 
 /// The caller pays the smaller weight first.
@@ -129,13 +173,15 @@ Result<bool> less(const Value& a, const Value& b);
 /// str(value), as {{ value }} prints it: "" for undefined, "None", "True", "['a', 1]". The text of
 /// a container is trusted only when every text inside is. errors: overloaded
 Result<Text> to_text(const Value& value, Budget& budget);
+/// repr(value): texts in quotes, as inside a list. errors: overloaded
+Result<Text> to_repr(const Value& value, Budget& budget);
 
 /// Which texts of a JSON document are trusted.
 enum class Trust { kNone, kAll };
 /// errors: overloaded when nested deeper than kValueDepthMax
 Result<Value> value_from_json(const Json& json, Trust trust);
 
-/// errors: invalid_argument for what JSON cannot say (undefined, macros, ...)
+/// errors: invalid_argument for what JSON cannot say (undefined, macros, dict views, ...)
 Result<Json> json_from_value(const Value& value, Budget& budget);
 
 }  // namespace nereus::jinja

@@ -9,6 +9,16 @@
 
 namespace nereus {
 
+/// The arguments of json.dumps.
+struct JsonStyle {
+    std::optional<std::string> indent;  ///< what a level is indented by; none: all on one line
+    std::string item_separator = ", ";
+    std::string key_separator = ": ";
+    bool ensure_ascii = false;
+    bool sort_keys = false;
+};
+std::string python_json(const Json& json, const JsonStyle& style);
+
 /// `{"a": [1, 2.0]}`: ", " and ": " between items; with `indent` one item a line, as
 /// json.dumps(indent=n) does. Strings keep their Unicode.
 std::string python_json(const Json& json, std::optional<int> indent = std::nullopt);
