@@ -75,5 +75,6 @@ extern const Command kDetokenizeCommand;
 extern const Command kTemplateCommand;
 extern const Command kEvalCommand;
 extern const Command kBenchCommand;
+extern const Command kSynthCommand;
 
 }  // namespace nereus

@@ -24,7 +24,7 @@ struct StoredTensor {
     std::string name;
     FormatId format = FormatId::kF32;
     Shape shape;
-    std::span<const std::byte> data;  ///< exactly format.row_bytes(cols) * rows bytes
+    std::span<const std::byte> data;  ///< exactly format.matrix_bytes(rows, cols) bytes
     /// For fp8_block128: the companion `weight_scale_inv`, F32 or BF16 widened to
     /// [ceil(rows/128), ceil(cols/128)]; owned by the Checkpoint. null otherwise.
     const float* scales = nullptr;
@@ -69,9 +69,9 @@ class Checkpoint {
     virtual uint64_t n_file_bytes() const = 0;
 };
 
-/// Opens a Hugging Face folder, a .safetensors file's folder, or a GGUF (first split or the only
-/// file), by content. errors: not_found, io, corrupt, unsupported, invalid_argument; each names
-/// file, tensor, offset, expected and found, and what to do.
+/// Opens a pack (pack.h), a Hugging Face folder, a .safetensors file's folder, or a GGUF (first
+/// split or the only file), by content. errors: not_found, io, corrupt, unsupported,
+/// invalid_argument; each names file, tensor, offset, expected and found, and what to do.
 Result<std::unique_ptr<Checkpoint>> open_checkpoint(const std::filesystem::path& path);
 
 }  // namespace nereus
