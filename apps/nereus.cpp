@@ -38,7 +38,11 @@ struct CommonFlag {
 constexpr CommonFlag kThreadsFlag = {"--threads", "worker threads (default: all usable cores)"};
 constexpr CommonFlag kIsaFlag = {"--isa", "kernel table: portable, avx2, avx512 (default: best)"};
 constexpr CommonFlag kFormatFlag = {"--format", "chat format (default: auto, from the model)"};
-constexpr CommonFlag kCommonFlags[] = {kThreadsFlag, kIsaFlag, kFormatFlag};
+constexpr CommonFlag kActivationsFlag = {
+    "--activations",
+    "auto: rounded to 8 bits where a GGUF's weights are quantised, as llama.cpp does; f32: never "
+    "(default: auto)"};
+constexpr CommonFlag kCommonFlags[] = {kThreadsFlag, kIsaFlag, kFormatFlag, kActivationsFlag};
 
 bool is_command(std::string_view word) {
     return std::any_of(std::begin(kCommands), std::end(kCommands),
@@ -80,6 +84,10 @@ void add_common(CLI::App& app, CommonOptions& common) {
     app.add_option(std::string(kIsaFlag.name), common.isa, std::string(kIsaFlag.help))
         ->type_name("NAME");
     app.add_option(std::string(kFormatFlag.name), common.format, std::string(kFormatFlag.help))
+        ->type_name("NAME");
+    app.add_option(std::string(kActivationsFlag.name), common.activations,
+                   std::string(kActivationsFlag.help))
+        ->check(CLI::IsMember({"auto", "f32"}))
         ->type_name("NAME");
 }
 

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/floats.h"
+#include "tensor/block_integers.h"
 #include "tensor/codebooks.h"
 
 namespace nereus {
@@ -68,6 +69,28 @@ TEST_P(ReferenceTest, decodes_to_the_bits_of_gguf_py) {
     for (size_t i = 0; i < decoded.size(); ++i) {
         ASSERT_TRUE(same_number(decoded[i], vectors.floats[i]))
             << "number " << i << ": " << decoded[i] << " != " << vectors.floats[i];
+    }
+}
+
+TEST_P(ReferenceTest, integers_of_a_block_multiply_out_to_its_numbers) {
+    if (format().unpack_block == nullptr) {
+        GTEST_SKIP() << "single numbers";
+    }
+    const Vectors vectors = read_vectors(std::string(format().name));
+    const int64_t n = format().block_elements;
+    for (int64_t b = 0; b < static_cast<int64_t>(vectors.floats.size()) / n; ++b) {
+        BlockIntegers integers{};
+        format().unpack_block(vectors.row.data() + b * format().block_bytes, integers);
+        for (int64_t i = 0; i < n; ++i) {
+            const int factor = n == 32 ? 1 : integers.factors[i / 16];
+            const float minimum =
+                n == 32 ? -integers.minimum
+                        : integers.minimum * static_cast<float>(integers.minima[i / 16]);
+            // d * factor * q is exact, so one rounding is left: that of the format.
+            const float value = integers.d * static_cast<float>(factor * integers.q[i]) - minimum;
+            ASSERT_EQ(value, vectors.floats[static_cast<size_t>(b * n + i)])
+                << "block " << b << ", number " << i;
+        }
     }
 }
 

@@ -132,7 +132,7 @@ __attribute__((noinline)) void dot_tile(const BlockDotArgs& args, int64_t row, i
 /// All rows against T activation rows.
 template <class I, class F, int T>
 void dot_columns(const BlockDotArgs& args, int64_t x_row) {
-    constexpr int kRows = I::rows_in_flight(T);
+    constexpr int kRows = I::rows_in_flight(T) < F::kRowsMax ? I::rows_in_flight(T) : F::kRowsMax;
     int64_t row = 0;
     for (; row + kRows <= args.n; row += kRows) {
         dot_tile<I, F, kRows, T>(args, row, x_row);

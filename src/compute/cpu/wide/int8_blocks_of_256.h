@@ -1,6 +1,7 @@
 #pragma once
 // GGUF's formats of 256 numbers, as integer kernels see them. A format F<I>:
 //   F::kColumns, F::kBytes   one block
+//   F::kRowsMax              rows in flight that pay at most
 //   F::kBias                 codes are unsigned: q + kBias
 //   F::kMinima               has minima
 //   F::Block                 what is prepared once a block
@@ -35,6 +36,7 @@ struct MinimaBlock<true> {
 template <class I, int kFactors, bool kWithMinima>
 struct BlockOf256 {
     static constexpr int64_t kColumns = kChunkColumns;
+    static constexpr int kRowsMax = 4;
     static constexpr bool kMinima = kWithMinima;
     struct Block : FactorBlock<kFactors>, MinimaBlock<kWithMinima> {};
     template <int G>
@@ -209,6 +211,8 @@ constexpr Iq2ByteGrid kIq2ByteGrid;
 template <class I>
 struct Iq2XxsCodes {
     static constexpr int64_t kColumns = kChunkColumns;
+    /// Index bytes take the general registers; with four rows GCC keeps pointers in vector ones.
+    static constexpr int kRowsMax = 2;
     static constexpr int64_t kBytes = 66;
     static constexpr int kBias = 64;
     static constexpr bool kMinima = false;

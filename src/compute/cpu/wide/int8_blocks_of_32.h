@@ -1,6 +1,7 @@
 #pragma once
 // GGUF's formats of 32 numbers, as integer kernels see them. A format F<I>:
 //   F::kColumns, F::kBytes   one block
+//   F::kRowsMax              rows in flight that pay at most
 //   F::kBias                 codes are unsigned: q + kBias
 //   F::kWide                 codes above 127 occur (then kBias is 128)
 //   F::kMinimum              has a minimum
@@ -16,6 +17,7 @@ namespace {
 
 struct BlockOf32 {
     static constexpr int64_t kColumns = kRunColumns;
+    static constexpr int kRowsMax = 4;
     static constexpr bool kWide = false;
     static constexpr bool kMinimum = false;
     static __m256 scale(const unsigned char* p) { return Bytes256::broadcast_f16(p); }
@@ -93,13 +95,25 @@ struct Iq4NlCodes : BlockOf32 {
     }
 };
 
+/// 2^(e - 128) for every e, subnormal for e < 2.
+struct Mxfp4Scales {
+    float values[256];
+    constexpr Mxfp4Scales() : values{} {
+        values[0] = 0x1p-128F;
+        for (int e = 1; e < 256; ++e) {
+            values[e] = values[e - 1] * 2.0F;
+        }
+    }
+};
+
+inline constexpr Mxfp4Scales kMxfp4Scales;
+
 template <class I>
 struct Mxfp4Codes : BlockOf32 {
     static constexpr int64_t kBytes = 17;
     static constexpr int kBias = 12;
     static __m256 scale(const unsigned char* p) {
-        const uint32_t e = *p;  // 2^(e - 128)
-        return I::splat_float(float_of_bits(e < 2 ? 0x00200000U << e : (e - 1) << 23));
+        return I::broadcast_float(kMxfp4Scales.values + *p);
     }
     static __m256i codes(const unsigned char* p) {
         return _mm256_shuffle_epi8(I::load_twice(kMxfp4Book.values), I::nibbles(p + 1));
