@@ -72,10 +72,9 @@ TEST_P(ReferenceTest, decodes_to_the_bits_of_gguf_py) {
     }
 }
 
-TEST_P(ReferenceTest, integers_of_a_block_multiply_out_to_its_numbers) {
-    if (format().unpack_block == nullptr) {
-        GTEST_SKIP() << "single numbers";
-    }
+class IntegersTest : public ReferenceTest {};
+
+TEST_P(IntegersTest, of_a_block_multiply_out_to_its_numbers) {
     const Vectors vectors = read_vectors(std::string(format().name));
     const int64_t n = format().block_elements;
     for (int64_t b = 0; b < static_cast<int64_t>(vectors.floats.size()) / n; ++b) {
@@ -104,6 +103,14 @@ INSTANTIATE_TEST_SUITE_P(Formats, ReferenceTest,
                                            FormatId::kQ5_1, FormatId::kQ2K, FormatId::kQ3K,
                                            FormatId::kQ4K, FormatId::kQ5K, FormatId::kQ6K,
                                            FormatId::kIq2Xxs, FormatId::kIq4Nl, FormatId::kMxfp4),
+                         name_of);
+
+INSTANTIATE_TEST_SUITE_P(Formats, IntegersTest,
+                         ::testing::Values(FormatId::kQ8_0, FormatId::kQ4_0, FormatId::kQ4_1,
+                                           FormatId::kQ5_0, FormatId::kQ5_1, FormatId::kQ2K,
+                                           FormatId::kQ3K, FormatId::kQ4K, FormatId::kQ5K,
+                                           FormatId::kQ6K, FormatId::kIq2Xxs, FormatId::kIq4Nl,
+                                           FormatId::kMxfp4),
                          name_of);
 
 class EncoderTest : public ReferenceTest {};

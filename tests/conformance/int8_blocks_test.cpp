@@ -6,7 +6,10 @@
 
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <cmath>
+#include <fstream>
+#include <iterator>
 
 #include "tests/conformance/cases.h"
 
@@ -180,6 +183,58 @@ TEST_P(Int8Blocks, products_are_the_definitions_within_float_rounding) {
         const OwnedWeight weight(GetParam(), std::min<int64_t>(shape.rows, 11), shape.cols, 4);
         const Matrix x = Matrix::random(3, shape.cols, 8);
         expect_the_definition(weight.get(), x, multiply(machine, weight.get(), x));
+    }
+}
+
+/// A file of tests/data/formats as bytes.
+std::vector<std::byte> read_vectors(const std::string& name) {
+    const std::string path = std::string(NEREUS_SOURCE_DIR) + "/tests/data/formats/" + name;
+    std::ifstream file(path, std::ios::binary);
+    const std::string text((std::istreambuf_iterator<char>(file)), {});
+    NEREUS_CHECK(text.size() > 8);
+    const auto* bytes = reinterpret_cast<const std::byte*>(text.data());
+    return {bytes, bytes + text.size()};
+}
+
+template <typename T>
+T value_at(const std::vector<std::byte>& bytes, size_t offset) {
+    T value{};
+    std::memcpy(&value, bytes.data() + offset, sizeof(value));
+    return value;
+}
+
+/// Made by llama.cpp's own functions, tools/make_dot_vectors.py.
+TEST_P(Int8Blocks, products_are_llama_cpps_up_to_the_order_of_sums) {
+    const std::vector<std::byte> stored = read_vectors(std::string(format().name) + ".bin");
+    const std::vector<std::byte> products = read_vectors(std::string(format().name) + "-dots.bin");
+    const auto n_bytes = value_at<uint32_t>(stored, 4);
+    std::vector<std::byte> twice(stored.begin() + 8, stored.begin() + 8 + n_bytes);
+    twice.insert(twice.end(), stored.begin() + 8, stored.begin() + 8 + n_bytes);
+    Machine machine("portable", 1);
+    const auto n_products = value_at<uint32_t>(products, 0);
+    ASSERT_GE(n_products, 8U);
+    for (size_t i = 0; i < n_products; ++i) {
+        Matrix x = Matrix::filled(1, 256, 0.0F);
+        std::memcpy(x.values.data(), products.data() + 4 + i * 1028, 1024);
+        const auto expected = value_at<float>(products, 4 + i * 1028 + 1024);
+        const Weight weight = {
+            .format = &format(),
+            .rows = 1,
+            .cols = 256,
+            .data = twice.data() + static_cast<int64_t>(i) * format().block_bytes,
+            .row_stride_bytes = format().row_bytes(256)};
+        std::vector<float> w(256);
+        format().decode_row(weight.row(0), 256, w.data());
+        double size = 0;
+        for (size_t c = 0; c < w.size(); ++c) {
+            size += std::fabs(double{w[c]} * double{x.values[c]});
+        }
+        const float found = multiply(machine, weight, x).row(0)[0];
+        if (std::isfinite(expected)) {
+            EXPECT_NEAR(expected, found, 1e-6 * size + 1e-35) << "product " << i;
+        } else {
+            EXPECT_FALSE(std::isfinite(found)) << "product " << i;
+        }
     }
 }
 
