@@ -2,12 +2,13 @@
 """Makes tests/data/formats/NAME-dots.bin: products of the format vectors' blocks with random
 activations, computed by llama.cpp's own functions, so that our int8 products are held to its.
 
-usage: make_dot_vectors.py LLAMA_CPP_FOLDER [VARIANT]    needs numpy; the folder holds the libraries
-                                                         (tools/fetch_real.sh); VARIANT: zen4, haswell
+usage: make_dot_vectors.py LLAMA_CPP_FOLDER [VARIANT]
 
-A file is little-endian: uint32 n_products, then per product 256 float32 activations and the float32
-product. Product i takes the 256 numbers of NAME.bin (make_format_vectors.py) from block i on; after
-the last block comes the first.
+needs numpy; the folder holds the libraries (tools/fetch_real.sh); VARIANT: zen4, haswell, ...
+
+A file is little-endian: uint32 n_products, then per product 256 float32 activations and the
+float32 product. Product i takes the 256 numbers of NAME.bin (make_format_vectors.py) from block i
+on; after the last block comes the first.
 """
 
 import ctypes
