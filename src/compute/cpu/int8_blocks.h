@@ -50,15 +50,6 @@ struct BlockDotArgs {
     int64_t n_x = 0;
     float* out = nullptr;  ///< out[t * out_stride + r], both from 0
     int64_t out_stride = 0;
-    float* scratch = nullptr;  ///< BlockKernels::scratch_floats of them, 64-byte aligned
-};
-
-/// Kernels of one block format.
-struct BlockFormatKernels {
-    /// For a few activation rows: codes are unpacked in registers.
-    void (*dot)(const BlockDotArgs& args);
-    /// For many: codes are unpacked once for a tile of them. May be null.
-    void (*multiply)(const BlockDotArgs& args);
 };
 
 /// What a table provides for block formats; taken as a whole from the next slower table.
@@ -66,10 +57,9 @@ struct BlockKernels {
     /// Rounds row `row` of x (n columns) into `out`, in blocks of 32 and of 256.
     void (*round_row_32)(const float* x, int64_t n, int64_t row, const Int8Rows& out);
     void (*round_row_256)(const float* x, int64_t n, int64_t row, const Int8Rows& out);
-    BlockFormatKernels formats[kFormatCount];  ///< null where activations stay floats
-    int64_t rows_together;     ///< rows a kernel has in flight; pieces are multiples
-    int64_t direct_rows_best;  ///< rows of x up to which `dot` beats `multiply`
-    int64_t scratch_floats;
+    /// Products by format; null where activations stay floats.
+    void (*dot[kFormatCount])(const BlockDotArgs& args);
+    int64_t rows_together;  ///< rows a kernel has in flight; pieces are multiples
 };
 
 }  // namespace nereus

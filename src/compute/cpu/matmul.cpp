@@ -87,8 +87,7 @@ void add_bias(const MatmulTask& task, int64_t begin, int64_t end) {
 
 void Matmul::run(std::span<const MatmulTask> tasks) {
     int64_t work = 0;
-    int64_t scratch_floats = std::max({kTransposedRows * kTransposedColumns, panel_scratch_floats(),
-                                       kernels_.blocks->scratch_floats});
+    int64_t scratch_floats = std::max(kTransposedRows * kTransposedColumns, panel_scratch_floats());
     kinds_.clear();
     for (const MatmulTask& task : tasks) {
         check_task(task);
@@ -162,23 +161,15 @@ void Matmul::run_piece(const Piece& piece) {
 
 void Matmul::run_blocks(const Piece& piece) {
     const MatmulTask& task = *piece.task;
-    const BlockFormatKernels& format =
-        kernels_.blocks->formats[static_cast<int>(task.weight.format->id)];
-    BlockDotArgs args{.rows = stored_rows(task.weight),
-                      .first = piece.begin,
-                      .n = piece.end - piece.begin,
-                      .x = piece.int8,
-                      .x_first = 0,
-                      .n_x = task.x.n_rows,
-                      .out = task.out.data + piece.begin,
-                      .out_stride = task.out.stride};
-    if (format.multiply == nullptr || args.n_x <= kernels_.blocks->direct_rows_best) {
-        format.dot(args);
-        return;
-    }
-    const Scratch::Lease lease(scratch_);
-    args.scratch = lease.data();
-    format.multiply(args);
+    kernels_.blocks->dot[static_cast<int>(task.weight.format->id)](
+        {.rows = stored_rows(task.weight),
+         .first = piece.begin,
+         .n = piece.end - piece.begin,
+         .x = piece.int8,
+         .x_first = 0,
+         .n_x = task.x.n_rows,
+         .out = task.out.data + piece.begin,
+         .out_stride = task.out.stride});
 }
 
 void Matmul::run_direct(const Piece& piece) {

@@ -10,11 +10,8 @@ namespace nereus {
 namespace {
 
 struct Avx2Bytes : Bytes256 {
-    static constexpr const char* kName = "avx2";
     /// Two registers a row and column (sums and totals), codes, x and bias: 14 of 16 registers.
     static constexpr int rows_in_flight(int n_x) { return n_x >= 4 ? 1 : 4 / n_x; }
-    static constexpr int kTileRows = 4;
-    static constexpr int kTileX = 2;
 
     using Sums = __v16hi;  ///< pairs
 

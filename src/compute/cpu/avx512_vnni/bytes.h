@@ -10,10 +10,8 @@ namespace nereus {
 namespace {
 
 struct VnniBytes : Bytes256 {
+    /// With four columns 8 sums, 8 totals, 4 registers of x and 4 biases: 24 of 32 registers.
     static constexpr int rows_in_flight(int n_x) { return n_x >= 4 ? 2 : 4; }
-    /// 16 totals, 4 registers of x, 4 biases, codes, factors: 26 of 32 registers.
-    static constexpr int kTileRows = 4;
-    static constexpr int kTileX = 4;
 
     using Sums = Ints;
 

@@ -160,9 +160,7 @@ constexpr BlockKernels portable_blocks() {
     BlockKernels kernels{};
     kernels.round_row_32 = portable_round_row_32;
     kernels.round_row_256 = portable_round_row_256;
-    const auto at = [&kernels](FormatId id) -> auto& {
-        return kernels.formats[static_cast<int>(id)].dot;
-    };
+    const auto at = [&kernels](FormatId id) -> auto& { return kernels.dot[static_cast<int>(id)]; };
     at(FormatId::kQ8_0) = portable_block_dot<FormatId::kQ8_0, false>;
     at(FormatId::kQ4_0) = portable_block_dot<FormatId::kQ4_0, false>;
     at(FormatId::kQ4_1) = portable_block_dot<FormatId::kQ4_1, true>;

@@ -9,7 +9,7 @@
 //   I::scale_add(total, sums, factors)   total + factor * finish(sums)
 //   I::factor_words(v)       eight 16-bit factors as scale_add takes them, one a lane
 //   I::spread_bits(bits, value)     byte i is `value` where bit i is set
-//   I::rows_in_flight(n_x), kTileRows, kTileX
+//   I::rows_in_flight(n_x)   rows of weights that are computed together against n_x of activations
 
 #include "compute/cpu/int8_blocks.h"
 #include "compute/cpu/wide/stored_rows.h"
@@ -72,8 +72,6 @@ struct Bytes256 {
         return _mm256_cvtph_ps(_mm_set1_epi16(static_cast<int16_t>(read<uint16_t>(p))));
     }
     static Floats splat_float(float value) { return _mm256_set1_ps(value); }
-    static Floats load_floats(const float* p) { return _mm256_loadu_ps(p); }
-    static void store_floats(float* p, Floats v) { _mm256_storeu_ps(p, v); }
     /// The number at p in lane 0, zeros in the others.
     static Floats first_lane(const float* p) { return _mm256_zextps128_ps256(_mm_load_ss(p)); }
     /// sum + float(total) * (d * *x_scale)

@@ -221,7 +221,7 @@ constexpr BlockKernels wide_blocks() {
     kernels.round_row_32 = round_row_32<I>;
     kernels.round_row_256 = round_row_256<I>;
     const auto add = [&kernels]<class F>(FormatId id, F /*format*/) {
-        kernels.formats[static_cast<int>(id)] = {dot_blocks<I, F>, nullptr};
+        kernels.dot[static_cast<int>(id)] = dot_blocks<I, F>;
     };
     add(FormatId::kQ8_0, Q8_0Codes<I>{});
     add(FormatId::kQ4_0, Q4_0Codes<I>{});
@@ -237,7 +237,6 @@ constexpr BlockKernels wide_blocks() {
     add(FormatId::kQ6K, Q6KCodes<I>{});
     add(FormatId::kIq2Xxs, Iq2XxsCodes<I>{});
     kernels.rows_together = I::rows_in_flight(1);
-    kernels.direct_rows_best = 1 << 30;
     return kernels;
 }
 
