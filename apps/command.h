@@ -39,9 +39,10 @@ void print_error(const Error& error);
 
 /// Flags of every subcommand, accepted before and after its name. Filled when parsing is done.
 struct CommonOptions {
-    int threads = 0;     ///< 0: all usable cores
-    std::string isa;     ///< "": the fastest kernel table
-    std::string format;  ///< "" or "auto": chosen from the model, see open.h
+    int threads = 0;                   ///< 0: all usable cores
+    std::string isa;                   ///< "": the fastest kernel table
+    std::string format;                ///< "" or "auto": chosen from the model, see open.h
+    std::string activations = "auto";  ///< or "f32": not rounded to 8 bits where the format says so
 };
 
 /// Runs the subcommand after parsing. An Error is printed and mapped by exit_code_of; a command

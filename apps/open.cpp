@@ -315,6 +315,8 @@ OpenOptions open_options(const CommonOptions& common) {
     options.threads = common.threads;
     options.isa = common.isa;
     options.format = common.format;
+    options.activations =
+        common.activations == "f32" ? ActivationsChoice::kF32 : ActivationsChoice::kOfFormat;
     return options;
 }
 
@@ -338,7 +340,7 @@ Result<OpenedText> open_text(const fs::path& path, const std::string& format,
 Result<OpenedModel> open_model(const fs::path& path, const OpenOptions& options) {
     OpenedModel opened;
     opened.pool = std::make_unique<ThreadPool>(options.threads);
-    opened.backend = NEREUS_TRY(create_cpu_backend(*opened.pool, options.isa));
+    opened.backend = NEREUS_TRY(create_cpu_backend(*opened.pool, options.isa, options.activations));
     opened.checkpoint = NEREUS_TRY(open_checkpoint(path));
     const ModelConfig config = NEREUS_TRY(config_of(*opened.checkpoint));
     opened.text = NEREUS_TRY(text_of(*opened.checkpoint, options.format));

@@ -37,9 +37,14 @@ struct CommonFlag {
 };
 
 constexpr CommonFlag kThreadsFlag = {"--threads", "worker threads (default: all usable cores)"};
-constexpr CommonFlag kIsaFlag = {"--isa", "kernel table: portable, avx2, avx512 (default: best)"};
+constexpr CommonFlag kIsaFlag = {
+    "--isa", "kernel table: portable, avx2, avx512, avx512_vnni (default: best)"};
 constexpr CommonFlag kFormatFlag = {"--format", "chat format (default: auto, from the model)"};
-constexpr CommonFlag kCommonFlags[] = {kThreadsFlag, kIsaFlag, kFormatFlag};
+constexpr CommonFlag kActivationsFlag = {
+    "--activations",
+    "auto: rounded to 8 bits where a GGUF's weights are quantised, as llama.cpp does; f32: never "
+    "(default: auto)"};
+constexpr CommonFlag kCommonFlags[] = {kThreadsFlag, kIsaFlag, kFormatFlag, kActivationsFlag};
 
 /// How many insertions, deletions, replacements and swaps of neighbours make b of a.
 size_t edits_between(std::string_view a, std::string_view b) {
@@ -115,6 +120,10 @@ void add_common(CLI::App& app, CommonOptions& common) {
     app.add_option(std::string(kIsaFlag.name), common.isa, std::string(kIsaFlag.help))
         ->type_name("NAME");
     app.add_option(std::string(kFormatFlag.name), common.format, std::string(kFormatFlag.help))
+        ->type_name("NAME");
+    app.add_option(std::string(kActivationsFlag.name), common.activations,
+                   std::string(kActivationsFlag.help))
+        ->check(CLI::IsMember({"auto", "f32"}))
         ->type_name("NAME");
 }
 

@@ -7,6 +7,10 @@
 //                 multiply-add each, in order (missing columns of the last group add nothing); then
 //                 lanes are added as a tree: l[i]+l[i+8] for i<8, then +4, +2, +1.
 //   weights       first decoded to float exactly as format.decode_row does, then multiplied.
+// Formats whose row says so (Format::activations) multiply integers instead: activations are
+// rounded to int8 and the products of a block added exactly; the orders are stated in
+// tensor/panel.h for panels and in cpu/int8_blocks.h for GGUF's blocks. Transposed products never
+// round.
 //   sums of rows  sequential fused multiply-adds in index order, one lane an output column.
 //   exp           one polynomial (cpu/math.h), the same fused operations in every table.
 
@@ -133,8 +137,14 @@ class Backend {
 /// Names of the kernel tables this CPU can run, fastest first; the last is "portable".
 std::vector<std::string> available_isas();
 
+/// Which activations products use: the format's own, or F32 for all formats but panels, which have
+/// no other definition.
+enum class ActivationsChoice { kOfFormat, kF32 };
+
 /// isa: a name of available_isas(), or "" for the fastest. errors: unsupported (the message lists
 /// the available names). The pool must outlive the backend.
-Result<std::unique_ptr<Backend>> create_cpu_backend(ThreadPool& pool, std::string_view isa);
+Result<std::unique_ptr<Backend>> create_cpu_backend(
+    ThreadPool& pool, std::string_view isa,
+    ActivationsChoice activations = ActivationsChoice::kOfFormat);
 
 }  // namespace nereus

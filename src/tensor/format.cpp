@@ -9,6 +9,9 @@
 namespace nereus {
 namespace {
 
+constexpr auto kPer32 = Activations::kInt8Per32;
+constexpr auto kPer256 = Activations::kInt8Per256;
+
 constexpr std::array kFormats = {
     Format{FormatId::kF32, "f32", 1, 4, decode_f32, encode_f32},
     Format{FormatId::kF16, "f16", 1, 2, decode_f16, encode_f16},
@@ -22,22 +25,22 @@ constexpr std::array kFormats = {
     Format{FormatId::kI8, "i8", 1, 1, nullptr, nullptr},
     Format{FormatId::kU8, "u8", 1, 1, nullptr, nullptr},
     Format{FormatId::kBool, "bool", 1, 1, nullptr, nullptr},
-    Format{FormatId::kQ8_0, "q8_0", 32, 34, decode_q8_0, encode_q8_0},
-    Format{FormatId::kQ4_0, "q4_0", 32, 18, decode_q4_0, encode_q4_0},
-    Format{FormatId::kQ4_1, "q4_1", 32, 20, decode_q4_1, nullptr},
-    Format{FormatId::kQ5_0, "q5_0", 32, 22, decode_q5_0, nullptr},
-    Format{FormatId::kQ5_1, "q5_1", 32, 24, decode_q5_1, nullptr},
-    Format{FormatId::kQ2K, "q2_k", 256, 84, decode_q2_k, nullptr},
-    Format{FormatId::kQ3K, "q3_k", 256, 110, decode_q3_k, nullptr},
-    Format{FormatId::kQ4K, "q4_k", 256, 144, decode_q4_k, nullptr},
-    Format{FormatId::kQ5K, "q5_k", 256, 176, decode_q5_k, nullptr},
-    Format{FormatId::kQ6K, "q6_k", 256, 210, decode_q6_k, nullptr},
-    Format{FormatId::kIq2Xxs, "iq2_xxs", 256, 66, decode_iq2_xxs, nullptr},
-    Format{FormatId::kIq4Nl, "iq4_nl", 32, 18, decode_iq4_nl, nullptr},
-    Format{FormatId::kMxfp4, "mxfp4", 32, 17, decode_mxfp4, nullptr},
-    Format{FormatId::kQ8, "q8", 1, 0, decode_q8, nullptr, &kQ8Panel},
-    Format{FormatId::kQ4, "q4", 1, 0, decode_q4, nullptr, &kQ4Panel},
-    Format{FormatId::kQ2, "q2", 1, 0, decode_q2, nullptr, &kQ2Panel},
+    Format{FormatId::kQ8_0, "q8_0", 32, 34, decode_q8_0, encode_q8_0, kPer32, unpack_q8_0},
+    Format{FormatId::kQ4_0, "q4_0", 32, 18, decode_q4_0, encode_q4_0, kPer32, unpack_q4_0},
+    Format{FormatId::kQ4_1, "q4_1", 32, 20, decode_q4_1, nullptr, kPer32, unpack_q4_1},
+    Format{FormatId::kQ5_0, "q5_0", 32, 22, decode_q5_0, nullptr, kPer32, unpack_q5_0},
+    Format{FormatId::kQ5_1, "q5_1", 32, 24, decode_q5_1, nullptr, kPer32, unpack_q5_1},
+    Format{FormatId::kQ2K, "q2_k", 256, 84, decode_q2_k, nullptr, kPer256, unpack_q2_k},
+    Format{FormatId::kQ3K, "q3_k", 256, 110, decode_q3_k, nullptr, kPer256, unpack_q3_k},
+    Format{FormatId::kQ4K, "q4_k", 256, 144, decode_q4_k, nullptr, kPer256, unpack_q4_k},
+    Format{FormatId::kQ5K, "q5_k", 256, 176, decode_q5_k, nullptr, kPer256, unpack_q5_k},
+    Format{FormatId::kQ6K, "q6_k", 256, 210, decode_q6_k, nullptr, kPer256, unpack_q6_k},
+    Format{FormatId::kIq2Xxs, "iq2_xxs", 256, 66, decode_iq2_xxs, nullptr, kPer256, unpack_iq2_xxs},
+    Format{FormatId::kIq4Nl, "iq4_nl", 32, 18, decode_iq4_nl, nullptr, kPer32, unpack_iq4_nl},
+    Format{FormatId::kMxfp4, "mxfp4", 32, 17, decode_mxfp4, nullptr, kPer32, unpack_mxfp4},
+    Format{FormatId::kQ8, "q8", 1, 0, decode_q8, nullptr, Activations::kPanels, nullptr, &kQ8Panel},
+    Format{FormatId::kQ4, "q4", 1, 0, decode_q4, nullptr, Activations::kPanels, nullptr, &kQ4Panel},
+    Format{FormatId::kQ2, "q2", 1, 0, decode_q2, nullptr, Activations::kPanels, nullptr, &kQ2Panel},
     Format{FormatId::kF64, "f64", 1, 8, nullptr, nullptr},
     Format{FormatId::kF8E5m2, "f8_e5m2", 1, 1, nullptr, nullptr},
     Format{FormatId::kF8E8m0, "f8_e8m0", 1, 1, nullptr, nullptr},

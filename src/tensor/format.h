@@ -59,6 +59,15 @@ struct StoredRow {
 };
 
 struct PanelFormat;
+struct BlockIntegers;
+
+/// What a product with a format rounds its activations to.
+enum class Activations : uint8_t {
+    kF32,         ///< nothing
+    kPanels,      ///< int8, a scale per 128 columns (tensor/panel.h)
+    kInt8Per32,   ///< int8, a scale and a sum per 32 columns: llama.cpp's Q8_0 and Q8_1
+    kInt8Per256,  ///< int8, a scale per 256 columns and sums of 16: llama.cpp's Q8_K
+};
 
 struct Format {
     FormatId id;
@@ -70,6 +79,11 @@ struct Format {
     void (*decode_row)(const StoredRow& row, int64_t n, float* out);
     /// Rounds n floats into the format's bytes, for tests and converters; may be null.
     void (*encode_row)(const float* values, int64_t n, std::byte* out);
+    /// How results are defined unless F32 activations are asked for (compute/backend.h).
+    Activations activations = Activations::kF32;
+    /// The integers of one block (tensor/block_integers.h), of formats that meet int8 per 32 or
+    /// 256.
+    void (*unpack_block)(const std::byte* block, BlockIntegers& out) = nullptr;
     /// Rows stored together as panels (tensor/panel.h); null: every row lies by itself.
     const PanelFormat* panel = nullptr;
 

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/floats.h"
+#include "tensor/block_integers.h"
 #include "tensor/codebooks.h"
 
 namespace nereus {
@@ -71,6 +72,27 @@ TEST_P(ReferenceTest, decodes_to_the_bits_of_gguf_py) {
     }
 }
 
+class IntegersTest : public ReferenceTest {};
+
+TEST_P(IntegersTest, of_a_block_multiply_out_to_its_numbers) {
+    const Vectors vectors = read_vectors(std::string(format().name));
+    const int64_t n = format().block_elements;
+    for (int64_t b = 0; b < static_cast<int64_t>(vectors.floats.size()) / n; ++b) {
+        BlockIntegers integers{};
+        format().unpack_block(vectors.row.data() + b * format().block_bytes, integers);
+        for (int64_t i = 0; i < n; ++i) {
+            const int factor = n == 32 ? 1 : integers.factors[i / 16];
+            const float minimum =
+                n == 32 ? -integers.minimum
+                        : integers.minimum * static_cast<float>(integers.minima[i / 16]);
+            // d * factor * q is exact, so one rounding is left: that of the format.
+            const float value = integers.d * static_cast<float>(factor * integers.q[i]) - minimum;
+            ASSERT_EQ(value, vectors.floats[static_cast<size_t>(b * n + i)])
+                << "block " << b << ", number " << i;
+        }
+    }
+}
+
 std::string name_of(const ::testing::TestParamInfo<FormatId>& param) {
     return std::string(format_of(param.param).name);
 }
@@ -81,6 +103,14 @@ INSTANTIATE_TEST_SUITE_P(Formats, ReferenceTest,
                                            FormatId::kQ5_1, FormatId::kQ2K, FormatId::kQ3K,
                                            FormatId::kQ4K, FormatId::kQ5K, FormatId::kQ6K,
                                            FormatId::kIq2Xxs, FormatId::kIq4Nl, FormatId::kMxfp4),
+                         name_of);
+
+INSTANTIATE_TEST_SUITE_P(Formats, IntegersTest,
+                         ::testing::Values(FormatId::kQ8_0, FormatId::kQ4_0, FormatId::kQ4_1,
+                                           FormatId::kQ5_0, FormatId::kQ5_1, FormatId::kQ2K,
+                                           FormatId::kQ3K, FormatId::kQ4K, FormatId::kQ5K,
+                                           FormatId::kQ6K, FormatId::kIq2Xxs, FormatId::kIq4Nl,
+                                           FormatId::kMxfp4),
                          name_of);
 
 class EncoderTest : public ReferenceTest {};

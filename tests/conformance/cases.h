@@ -51,29 +51,6 @@ class OwnedWeight {
     }
     const Weight& get() const { return weight_; }
 
-  private:
-    /// Encodes random numbers where the format can, else makes random blocks with sane factors.
-    static void fill_row(const Format& format, int64_t cols, uint64_t seed, std::byte* out) {
-        const std::vector<float> values = random_floats(cols, seed);
-        if (format.encode_row != nullptr) {
-            format.encode_row(values.data(), cols, out);
-            return;
-        }
-        for (int64_t i = 0; i < format.row_bytes(cols); ++i) {
-            out[i] = static_cast<std::byte>(random_bits(seed, static_cast<uint64_t>(i), 3));
-            if (is_fp8(format.id) && (std::to_integer<int>(out[i]) & 0x7f) == 0x7f) {
-                out[i] = std::byte{0x3c};  // NaN has a test of its own
-            }
-        }
-        for (int64_t b = 0; b < cols / format.block_elements && !is_fp8(format.id); ++b) {
-            set_factors(format.id, out + b * format.block_bytes, seed + static_cast<uint64_t>(b));
-        }
-    }
-
-    static bool is_fp8(FormatId id) {
-        return id == FormatId::kF8E4m3 || id == FormatId::kFp8Block128;
-    }
-
     /// Overwrites a block's half floats by small ones, now and then a subnormal or a zero.
     static void set_factors(FormatId id, std::byte* block, uint64_t seed) {
         struct Place {
@@ -97,6 +74,29 @@ class OwnedWeight {
         if (id == FormatId::kMxfp4) {
             block[0] = static_cast<std::byte>(116 + random_bits(seed, 0, 11) % 12);
         }
+    }
+
+  private:
+    /// Encodes random numbers where the format can, else makes random blocks with sane factors.
+    static void fill_row(const Format& format, int64_t cols, uint64_t seed, std::byte* out) {
+        const std::vector<float> values = random_floats(cols, seed);
+        if (format.encode_row != nullptr) {
+            format.encode_row(values.data(), cols, out);
+            return;
+        }
+        for (int64_t i = 0; i < format.row_bytes(cols); ++i) {
+            out[i] = static_cast<std::byte>(random_bits(seed, static_cast<uint64_t>(i), 3));
+            if (is_fp8(format.id) && (std::to_integer<int>(out[i]) & 0x7f) == 0x7f) {
+                out[i] = std::byte{0x3c};  // NaN has a test of its own
+            }
+        }
+        for (int64_t b = 0; b < cols / format.block_elements && !is_fp8(format.id); ++b) {
+            set_factors(format.id, out + b * format.block_bytes, seed + static_cast<uint64_t>(b));
+        }
+    }
+
+    static bool is_fp8(FormatId id) {
+        return id == FormatId::kF8E4m3 || id == FormatId::kFp8Block128;
     }
 
     std::vector<std::byte> bytes_;
@@ -130,8 +130,10 @@ inline bool same_bits(const Matrix& a, const Matrix& b) {
 /// A backend and the pool it runs on.
 class Machine {
   public:
-    Machine(const std::string& isa, int n_threads) : pool_(n_threads) {
-        auto made = create_cpu_backend(pool_, isa);
+    Machine(const std::string& isa, int n_threads,
+            ActivationsChoice activations = ActivationsChoice::kOfFormat)
+        : pool_(n_threads) {
+        auto made = create_cpu_backend(pool_, isa, activations);
         NEREUS_CHECK(made.ok());
         backend_ = std::move(made).value();
     }

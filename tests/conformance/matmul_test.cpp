@@ -1,5 +1,6 @@
-// matmul in every table equals the portable table bit for bit, whatever the format, the shape, the
-// number of threads or the company in the batch; the portable table equals a sum in double.
+// matmul with F32 activations: every table equals the portable table bit for bit, whatever the
+// format, the shape, the number of threads or the company in the batch; the portable table equals a
+// sum in double. Block formats are asked for F32 here; int8_blocks_test.cpp has their own way.
 
 #include <gtest/gtest.h>
 
@@ -39,6 +40,8 @@ Matrix multiply(Machine& machine, const Weight& weight, const Matrix& x, bool tr
     return out;
 }
 
+constexpr auto kFloats = ActivationsChoice::kF32;
+
 class MatmulFormat : public testing::TestWithParam<FormatId> {
   protected:
     static constexpr int64_t kTokens[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 33};
@@ -59,11 +62,11 @@ class MatmulFormat : public testing::TestWithParam<FormatId> {
 };
 
 TEST_P(MatmulFormat, every_table_and_thread_count_gives_the_portable_bits) {
-    Machine portable("portable", 1);
+    Machine portable("portable", 1, kFloats);
     for (const std::string& isa : available_isas()) {
         for (const int threads : {1, 2, 3}) {
             SCOPED_TRACE(testing::Message() << isa << ", " << threads << " threads");
-            Machine machine(isa, threads);
+            Machine machine(isa, threads, kFloats);
             for_each_case([&](const Weight& weight, const Matrix& x, bool transposed) {
                 const Matrix expected = multiply(portable, weight, x, transposed);
                 const Matrix found = multiply(machine, weight, x, transposed);
@@ -76,7 +79,7 @@ TEST_P(MatmulFormat, every_table_and_thread_count_gives_the_portable_bits) {
 TEST_P(MatmulFormat, a_row_alone_equals_the_row_in_a_batch) {
     for (const std::string& isa : available_isas()) {
         SCOPED_TRACE(isa);
-        Machine machine(isa, 2);
+        Machine machine(isa, 2, kFloats);
         for_each_case([&](const Weight& weight, const Matrix& x, bool transposed) {
             const Matrix batch = multiply(machine, weight, x, transposed);
             for (int64_t t = 0; t < x.n_rows; ++t) {
@@ -92,7 +95,7 @@ TEST_P(MatmulFormat, a_row_alone_equals_the_row_in_a_batch) {
 
 /// |sum in float - sum in double| <= (terms + 5) * 2^-24 * sum |w x|: one rounding an addition.
 TEST_P(MatmulFormat, portable_equals_a_sum_in_double_within_its_rounding) {
-    Machine portable("portable", 1);
+    Machine portable("portable", 1, kFloats);
     for_each_case([&](const Weight& weight, const Matrix& x, bool transposed) {
         std::vector<float> w(static_cast<size_t>(weight.rows * weight.cols));
         for (int64_t r = 0; r < weight.rows; ++r) {

@@ -36,10 +36,12 @@ INSTANTIATE_TEST_SUITE_P(layouts, GoldenGguf, testing::ValuesIn(kCases), [](cons
     return name;
 });
 
-TEST(SeedGguf, the_q8_0_file_answers_a_question_as_the_bf16_weights_do) {
+class SeedGguf : public testing::TestWithParam<ActivationsChoice> {};
+
+TEST_P(SeedGguf, the_q8_0_file_answers_a_question_as_the_bf16_weights_do) {
     const std::string path = source_path("tests/data/reference-bf16.json");
     const Json items = must(parse_json(must(read_file(path, 1 << 24)), path)).at("items");
-    Loaded loaded = load("tests/data/seed-q8_0.gguf", 2);
+    Loaded loaded = load("tests/data/seed-q8_0.gguf", 2, "", AttentionForm::kAbsorbed, GetParam());
     size_t n_equal = 0;
     constexpr size_t kQuestions = 20;
     for (size_t i = 0; i < kQuestions; ++i) {
@@ -48,6 +50,22 @@ TEST(SeedGguf, the_q8_0_file_answers_a_question_as_the_bf16_weights_do) {
         n_equal += run_greedy(loaded, prompt, wanted.size()) == wanted ? 1 : 0;
     }
     EXPECT_GE(n_equal, kQuestions - 3);  // 8-bit rounding may turn a close call
+}
+
+INSTANTIATE_TEST_SUITE_P(activations, SeedGguf,
+                         testing::Values(ActivationsChoice::kOfFormat, ActivationsChoice::kF32),
+                         [](const auto& row) {
+                             return row.param == ActivationsChoice::kF32 ? "f32" : "of_format";
+                         });
+
+TEST(SeedGgufActivations, are_rounded_unless_f32_is_asked_for) {
+    const std::vector<int32_t> tokens = {1, 5, 9, 13, 21, 34};
+    Loaded rounded = load("tests/data/seed-q8_0.gguf", 2);
+    Loaded exact =
+        load("tests/data/seed-q8_0.gguf", 2, "", AttentionForm::kAbsorbed, ActivationsChoice::kF32);
+    const double gap = max_difference(run_fresh(rounded, tokens, 64), run_fresh(exact, tokens, 64));
+    EXPECT_GT(gap, 1e-3);
+    EXPECT_LT(gap, 2.0);
 }
 
 }  // namespace

@@ -59,10 +59,11 @@ struct Loaded {
 };
 
 inline Loaded load(const std::string& path, int n_threads = 1, const std::string& isa = "",
-                   AttentionForm form = AttentionForm::kAbsorbed) {
+                   AttentionForm form = AttentionForm::kAbsorbed,
+                   ActivationsChoice activations = ActivationsChoice::kOfFormat) {
     Loaded loaded;
     loaded.pool = std::make_unique<ThreadPool>(n_threads);
-    loaded.backend = must(create_cpu_backend(*loaded.pool, isa));
+    loaded.backend = must(create_cpu_backend(*loaded.pool, isa, activations));
     loaded.checkpoint = must(open_checkpoint(source_path(path)));
     LoadOptions options;
     options.attention_form = form;

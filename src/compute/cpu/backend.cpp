@@ -23,11 +23,11 @@ constexpr int64_t kInlineFloats = 64 * 1024;
 
 class CpuBackend final : public Backend {
   public:
-    CpuBackend(ThreadPool& pool, const KernelTable& kernels)
+    CpuBackend(ThreadPool& pool, const KernelTable& kernels, ActivationsChoice activations)
         : pool_(pool),
           kernels_(kernels),
           scratch_(pool.n_threads()),
-          matmul_(pool, kernels_, scratch_),
+          matmul_(pool, kernels_, scratch_, activations),
           attention_(pool, kernels_, scratch_) {}
 
     std::string_view isa() const override { return kernels_.name; }
@@ -206,9 +206,10 @@ void CpuBackend::route_experts(ConstRows logits, const RouterParams& params, int
 
 }  // namespace
 
-Result<std::unique_ptr<Backend>> create_cpu_backend(ThreadPool& pool, std::string_view isa) {
+Result<std::unique_ptr<Backend>> create_cpu_backend(ThreadPool& pool, std::string_view isa,
+                                                    ActivationsChoice activations) {
     const KernelTable kernels = NEREUS_TRY(select_kernels(isa));
-    return std::unique_ptr<Backend>(std::make_unique<CpuBackend>(pool, kernels));
+    return std::unique_ptr<Backend>(std::make_unique<CpuBackend>(pool, kernels, activations));
 }
 
 }  // namespace nereus

@@ -1,8 +1,8 @@
 #pragma once
-// Integer kernels of the panel formats (tensor/panel.h): activations as int8, and the functions a
-// kernel table provides for them.
+// Activations as int8, and the integer kernels of the panel formats (tensor/panel.h); those of
+// block formats are in int8_blocks.h.
 //
-// Rounding of activations, the same bits in every table: per row and 128 columns
+// Rounding of activations for panels, the same bits in every table: per row and 128 columns
 //   largest = max |x|;  scale = largest / 127;  x8 = nearest even(x * (127 / largest))
 // and scale = x8 = 0 where largest is 0. Missing columns of the last block are zeros.
 
@@ -18,10 +18,12 @@ inline constexpr int64_t kSumsPerBlock = kPanelColumns / kSumColumns;
 
 /// Rounded activations, block by block: what one block of weights meets lies together.
 struct Int8Rows {
-    int8_t* values = nullptr;   ///< [n_blocks, n_rows, 128]
-    float* scales = nullptr;    ///< [n_blocks, n_rows]
-    int32_t* sums = nullptr;    ///< [n_blocks, n_rows, 8]: of 16 columns each
-    int32_t* totals = nullptr;  ///< [n_blocks, n_rows]: of all 128
+    int8_t* values = nullptr;    ///< [n_blocks, n_rows, columns of a block]
+    float* scales = nullptr;     ///< [n_blocks, n_rows]
+    int32_t* sums = nullptr;     ///< panels: [n_blocks, n_rows, 8], of 16 columns each
+    int32_t* totals = nullptr;   ///< panels: [n_blocks, n_rows], of all 128
+    float* offsets = nullptr;    ///< blocks of 32: [n_blocks, n_rows]
+    int16_t* sums_16 = nullptr;  ///< blocks of 256: [n_blocks, n_rows, 16], of 16 columns each
     int64_t n_rows = 0;
     int64_t n_blocks = 0;
 };

@@ -93,6 +93,7 @@ void inherit_missing(KernelTable& table, const KernelTable& slower) {
     inherit(table.rms_norm_row, slower.rms_norm_row);
     inherit(table.swiglu_row, slower.swiglu_row);
     inherit(table.int8, slower.int8);
+    inherit(table.blocks, slower.blocks);
 }
 
 }  // namespace

@@ -60,6 +60,7 @@ struct FormatKernels {
 };
 
 struct Int8Kernels;
+struct BlockKernels;
 
 inline constexpr int kFormatCount = static_cast<int>(FormatId::kCount);
 
@@ -80,6 +81,8 @@ struct KernelTable {
     void (*swiglu_row)(const float* gate, const float* up, int64_t n, float* out);
     /// Products of panel formats (int8.h).
     const Int8Kernels* int8;
+    /// Products of block formats with int8 activations (int8_blocks.h).
+    const BlockKernels* blocks;
 };
 
 extern const KernelTable kPortableKernels;

@@ -5,6 +5,8 @@
 
 #include "base/check.h"
 #include "base/units.h"
+#include "compute/cpu/int8_blocks.h"
+#include "compute/cpu/panel_matmul.h"
 #include "compute/cpu/stored.h"
 
 namespace nereus {
@@ -86,18 +88,20 @@ void add_bias(const MatmulTask& task, int64_t begin, int64_t end) {
 void Matmul::run(std::span<const MatmulTask> tasks) {
     int64_t work = 0;
     int64_t scratch_floats = std::max(kTransposedRows * kTransposedColumns, panel_scratch_floats());
+    kinds_.clear();
     for (const MatmulTask& task : tasks) {
         check_task(task);
         work += work_of(task);
+        kinds_.push_back(activations_of(task));
         const int64_t cols = round_up<int64_t>(task.weight.cols, 16);
         scratch_floats = std::max(scratch_floats, tile_rows(cols) * cols);
     }
     scratch_.reserve(scratch_floats);
-    int8_.prepare(tasks, *kernels_.int8, pool_);
+    int8_.prepare(tasks, kinds_, kernels_, pool_);
     pieces_.clear();
     const int64_t share = work / (int64_t{pool_.n_threads()} * kPiecesPerThread);
     for (size_t i = 0; i < tasks.size(); ++i) {
-        plan(tasks[i], has_panels(tasks[i]) ? &int8_.of_task(i) : nullptr,
+        plan(tasks[i], int8_.of_task(i),
              work < kInlineWork ? kInlineWork : std::max(share, kPieceWorkMin));
     }
     const auto n_pieces = static_cast<int64_t>(pieces_.size());
@@ -109,9 +113,18 @@ void Matmul::run(std::span<const MatmulTask> tasks) {
     });
 }
 
-int64_t Matmul::unit_of(const MatmulTask& task) const {
+Activations Matmul::activations_of(const MatmulTask& task) const {
+    const bool stay_floats =
+        task.transposed || (choice_ == ActivationsChoice::kF32 && !has_panels(task));
+    return stay_floats ? Activations::kF32 : task.weight.format->activations;
+}
+
+int64_t Matmul::unit_of(const MatmulTask& task, bool int8) const {
     if (has_panels(task)) {
         return panel_piece_unit(*kernels_.int8, task.x.n_rows);
+    }
+    if (int8) {
+        return kernels_.blocks->rows_together;
     }
     return task.transposed               ? kTransposedColumns
            : goes_direct(kernels_, task) ? kDirectUnit
@@ -123,7 +136,7 @@ void Matmul::plan(const MatmulTask& task, const Int8Rows* int8, int64_t piece_wo
     if (n_outputs == 0 || task.x.n_rows == 0) {
         return;
     }
-    const int64_t unit = unit_of(task);
+    const int64_t unit = unit_of(task, int8 != nullptr);
     const int64_t work_per_output = std::max<int64_t>(work_of(task) / n_outputs, 1);
     const int64_t length = round_up(std::max<int64_t>(piece_work / work_per_output, 1), unit);
     for (int64_t begin = 0; begin < n_outputs; begin += length) {
@@ -132,8 +145,10 @@ void Matmul::plan(const MatmulTask& task, const Int8Rows* int8, int64_t piece_wo
 }
 
 void Matmul::run_piece(const Piece& piece) {
-    if (piece.int8 != nullptr) {
+    if (has_panels(*piece.task)) {
         panel_product(*piece.task, *piece.int8, *kernels_.int8, piece.begin, piece.end, scratch_);
+    } else if (piece.int8 != nullptr) {
+        run_blocks(piece);
     } else if (piece.task->transposed) {
         run_transposed(piece);
     } else if (goes_direct(kernels_, *piece.task)) {
@@ -142,6 +157,19 @@ void Matmul::run_piece(const Piece& piece) {
         run_tiled(piece);
     }
     add_bias(*piece.task, piece.begin, piece.end);
+}
+
+void Matmul::run_blocks(const Piece& piece) {
+    const MatmulTask& task = *piece.task;
+    kernels_.blocks->dot[static_cast<int>(task.weight.format->id)](
+        {.rows = stored_rows(task.weight),
+         .first = piece.begin,
+         .n = piece.end - piece.begin,
+         .x = piece.int8,
+         .x_first = 0,
+         .n_x = task.x.n_rows,
+         .out = task.out.data + piece.begin,
+         .out_stride = task.out.stride});
 }
 
 void Matmul::run_direct(const Piece& piece) {

@@ -1,8 +1,8 @@
 #pragma once
 // Matmul: cuts independent products into pieces of similar work and runs them in one parallel
 // section. Ways to compute a piece: one token straight from the stored bytes; several tokens
-// against a tile of decoded rows; transposed, accumulating rows; integer products with panel
-// formats. All products with one format give the same bits.
+// against a tile of decoded rows; transposed, accumulating rows; integer products with panel and
+// block formats. All products with one format give the same bits.
 
 #include <cstdint>
 #include <span>
@@ -10,8 +10,8 @@
 
 #include "base/thread_pool.h"
 #include "compute/backend.h"
+#include "compute/cpu/int8_activations.h"
 #include "compute/cpu/kernels.h"
-#include "compute/cpu/panel_matmul.h"
 #include "compute/cpu/scratch.h"
 
 namespace nereus {
@@ -19,23 +19,26 @@ namespace nereus {
 /// The matmul verb. threads: one caller at a time.
 class Matmul {
   public:
-    Matmul(ThreadPool& pool, const KernelTable& kernels, Scratch& scratch)
-        : pool_(pool), kernels_(kernels), scratch_(scratch) {}
+    Matmul(ThreadPool& pool, const KernelTable& kernels, Scratch& scratch, ActivationsChoice choice)
+        : pool_(pool), kernels_(kernels), scratch_(scratch), choice_(choice) {}
     void run(std::span<const MatmulTask> tasks);
 
   private:
     /// Output columns [begin, end) of a task.
     struct Piece {
         const MatmulTask* task;
-        const Int8Rows* int8;  ///< of a panel format; else null
+        const Int8Rows* int8;  ///< null where activations stay floats
         int64_t begin;
         int64_t end;
     };
 
     /// Appends the pieces of one task, each of about piece_work multiply-adds.
     void plan(const MatmulTask& task, const Int8Rows* int8, int64_t piece_work);
-    int64_t unit_of(const MatmulTask& task) const;
+    /// What the activations of a task are rounded to.
+    Activations activations_of(const MatmulTask& task) const;
+    int64_t unit_of(const MatmulTask& task, bool int8) const;
     void run_piece(const Piece& piece);
+    void run_blocks(const Piece& piece);
     void run_direct(const Piece& piece);
     void run_tiled(const Piece& piece);
     void run_transposed(const Piece& piece);
@@ -43,8 +46,10 @@ class Matmul {
     ThreadPool& pool_;
     const KernelTable& kernels_;
     Scratch& scratch_;
+    ActivationsChoice choice_;
     Int8Activations int8_;
-    std::vector<Piece> pieces_;  ///< of the current call; kept for its capacity
+    std::vector<Activations> kinds_;  ///< of the current call's tasks
+    std::vector<Piece> pieces_;       ///< of the current call; kept for its capacity
 };
 
 }  // namespace nereus

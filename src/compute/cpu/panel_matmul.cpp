@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "base/check.h"
-#include "base/units.h"
 
 namespace nereus {
 namespace {
@@ -13,8 +12,6 @@ namespace {
 constexpr int64_t kRowsTogether = 256;
 constexpr int64_t kOutColumns = kPanelsTogether * kPanelRows;
 constexpr int64_t kUnpackedBytes = kPanelRows * kPanelColumns;
-/// Floats rounded by one thread without waking the others: about 5 us.
-constexpr int64_t kInlineFloats = 32 * 1024;
 
 const PanelKernels& kernels_of(const Int8Kernels& kernels, const Weight& weight) {
     return kernels.formats[panel_index_of(weight.format->id)];
@@ -82,66 +79,6 @@ void by_blocks(const MatmulTask& task, const Int8Rows& x, const Int8Kernels& ker
 }
 
 }  // namespace
-
-size_t Int8Activations::find_or_add(const ConstRows& x) {
-    for (size_t i = 0; i < sets_.size(); ++i) {
-        const ConstRows& other = sets_[i].x;
-        if (other.data == x.data && other.n_rows == x.n_rows && other.n_cols == x.n_cols &&
-            other.stride == x.stride) {
-            return i;
-        }
-    }
-    sets_.push_back({x, {}});
-    return sets_.size() - 1;
-}
-
-void Int8Activations::allocate() {
-    constexpr int64_t kBytesPerRow = kPanelColumns + 4 + 4 * kSumsPerBlock + 4;
-    size_t wanted = 0;
-    for (const Set& set : sets_) {
-        const int64_t blocks = set.x.n_rows * panel_blocks(set.x.n_cols);
-        wanted += static_cast<size_t>(round_up<int64_t>(blocks * kBytesPerRow, 64));
-    }
-    if (wanted > capacity_) {
-        buffer_.reset(
-            static_cast<std::byte*>(::operator new[](wanted, std::align_val_t{kAlignment})));
-        capacity_ = wanted;
-    }
-    std::byte* next = buffer_.get();
-    for (Set& set : sets_) {
-        Int8Rows& rows = set.rows;
-        rows.n_rows = set.x.n_rows;
-        rows.n_blocks = panel_blocks(set.x.n_cols);
-        const int64_t blocks = rows.n_rows * rows.n_blocks;
-        rows.values = reinterpret_cast<int8_t*>(next);
-        rows.sums = reinterpret_cast<int32_t*>(next + blocks * kPanelColumns);
-        rows.scales = reinterpret_cast<float*>(rows.sums + blocks * kSumsPerBlock);
-        rows.totals = reinterpret_cast<int32_t*>(rows.scales + blocks);
-        next += round_up<int64_t>(blocks * kBytesPerRow, 64);
-    }
-}
-
-void Int8Activations::prepare(std::span<const MatmulTask> tasks, const Int8Kernels& kernels,
-                              ThreadPool& pool) {
-    sets_.clear();
-    set_of_task_.assign(tasks.size(), 0);
-    for (size_t i = 0; i < tasks.size(); ++i) {
-        if (tasks[i].weight.format->panel != nullptr) {
-            set_of_task_[i] = find_or_add(tasks[i].x);
-        }
-    }
-    allocate();
-    for (const Set& set : sets_) {
-        const int64_t inline_rows = kInlineFloats / std::max<int64_t>(set.x.n_cols, 1);
-        const int64_t grain = set.x.n_rows <= inline_rows ? std::max<int64_t>(set.x.n_rows, 1)
-                                                          : std::max<int64_t>(inline_rows / 4, 1);
-        pool.parallel_for(set.x.n_rows, grain, [&](int64_t begin, int64_t end) {
-            for (int64_t i = begin; i < end; ++i) {
-                kernels.round_row(set.x.row(i), set.x.n_cols, i, set.rows);
-            }
-        });
-    }
-}
 
 int64_t panel_piece_unit(const Int8Kernels& kernels, int64_t n_x) {
     return goes_direct(kernels, n_x) ? kPanelRows : kOutColumns;

@@ -38,6 +38,12 @@ inline int bits_2(uint8_t byte, int index) { return (byte >> (2 * index)) & 3; }
 inline int nibble(uint8_t byte, int index) { return (byte >> (4 * index)) & 15; }
 inline int bit_of(uint32_t bits, int index) { return static_cast<int>((bits >> index) & 1U); }
 
+/// MXFP4's scale: 2^(e - 128), subnormal for e < 2; half of what e means, for doubled values.
+inline float mxfp4_scale(uint8_t e) {
+    const uint32_t bits = e < 2 ? 0x00200000U << e : (uint32_t{e} - 1) << 23;
+    return std::bit_cast<float>(bits);
+}
+
 /// Calls decode(block, out) for every block of the row.
 template <int64_t kElements, int64_t kBytes, typename DecodeBlock>
 void for_each_block(const StoredRow& row, int64_t n, float* out, DecodeBlock decode) {

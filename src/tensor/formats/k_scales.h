@@ -1,5 +1,6 @@
 #pragma once
-// The 12 bytes of Q4_K and Q5_K that hold eight six-bit (scale, minimum) pairs.
+// The 12 bytes of Q4_K and Q5_K that hold eight six-bit (scale, minimum) pairs, and those of Q3_K
+// that hold sixteen six-bit scales.
 
 #include "tensor/formats/blocks.h"
 
@@ -22,6 +23,14 @@ inline ScaleAndMinimum k_scale(const std::byte* packed, int group) {
     const int low = load_u8(packed, lane + 8);
     return {static_cast<float>((low & 15) | (first >> 6) << 4),
             static_cast<float>((low >> 4) | (second >> 6) << 4)};
+}
+
+/// Q3_K's scale `group` of 0..15: low nibbles in bytes 0..7 (low half first), high pairs in bytes
+/// 8..11.
+inline int q3_k_scale(const std::byte* scales, int group) {
+    const int low = nibble(load_u8(scales, group % 8), group / 8);
+    const int high = bits_2(load_u8(scales + 8, group % 4), group / 4);
+    return (low | high << 4) - 32;
 }
 
 }  // namespace nereus

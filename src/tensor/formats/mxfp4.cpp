@@ -7,19 +7,9 @@
 #include "tensor/formats/rows.h"
 
 namespace nereus {
-namespace {
-
-/// 2^(e - 128), subnormal for e < 2.
-float half_scale(uint8_t e) {
-    const uint32_t bits = e < 2 ? 0x00200000U << e : (uint32_t{e} - 1) << 23;
-    return std::bit_cast<float>(bits);
-}
-
-}  // namespace
-
 void decode_mxfp4(const StoredRow& row, int64_t n, float* out) {
     for_each_block<32, 17>(row, n, out, [](const std::byte* block, float* values) {
-        const float d = half_scale(load_u8(block));
+        const float d = mxfp4_scale(load_u8(block));
         for (int i = 0; i < 32; ++i) {
             const int q = nibble(load_u8(block + 1, i % 16), i / 16);
             values[i] = d * static_cast<float>(kMxfp4DoubledValues[static_cast<size_t>(q)]);

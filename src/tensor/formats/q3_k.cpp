@@ -2,26 +2,15 @@
 // bytes of 2-bit numbers as in Q2_K, 12 bytes of 16 six-bit scales, f16 d.
 // value = (d * (scale - 32)) * (q - (third bit ? 0 : 4)).
 
-#include "tensor/formats/blocks.h"
+#include "tensor/formats/k_scales.h"
 #include "tensor/formats/rows.h"
 
 namespace nereus {
-namespace {
-
-/// Scale `group` of 0..15: low nibbles in bytes 0..7 (low half first), high pairs in bytes 8..11.
-int scale_of(const std::byte* scales, int group) {
-    const int low = nibble(load_u8(scales, group % 8), group / 8);
-    const int high = bits_2(load_u8(scales + 8, group % 4), group / 4);
-    return (low | high << 4) - 32;
-}
-
-}  // namespace
-
 void decode_q3_k(const StoredRow& row, int64_t n, float* out) {
     for_each_block<256, 110>(row, n, out, [](const std::byte* block, float* values) {
         const float d = load_f16(block + 108);
         for (int group = 0; group < 16; ++group) {
-            const float factor = d * static_cast<float>(scale_of(block + 96, group));
+            const float factor = d * static_cast<float>(q3_k_scale(block + 96, group));
             for (int i = group * 16; i < group * 16 + 16; ++i) {
                 const int low = bits_2(load_u8(block + 32, i / 128 * 32 + i % 32), i / 32 % 4);
                 const int offset = bit_of(load_u8(block, i % 32), i / 32) != 0 ? 0 : 4;

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "tensor/block_integers.h"
 #include "tensor/format.h"
 
 namespace nereus {
@@ -32,5 +33,19 @@ void encode_f16(const float* values, int64_t n, std::byte* out);
 void encode_bf16(const float* values, int64_t n, std::byte* out);
 void encode_q8_0(const float* values, int64_t n, std::byte* out);
 void encode_q4_0(const float* values, int64_t n, std::byte* out);
+
+void unpack_q8_0(const std::byte* block, BlockIntegers& out);
+void unpack_q4_0(const std::byte* block, BlockIntegers& out);
+void unpack_q4_1(const std::byte* block, BlockIntegers& out);
+void unpack_q5_0(const std::byte* block, BlockIntegers& out);
+void unpack_q5_1(const std::byte* block, BlockIntegers& out);
+void unpack_iq4_nl(const std::byte* block, BlockIntegers& out);
+void unpack_mxfp4(const std::byte* block, BlockIntegers& out);
+void unpack_q2_k(const std::byte* block, BlockIntegers& out);
+void unpack_q3_k(const std::byte* block, BlockIntegers& out);
+void unpack_q4_k(const std::byte* block, BlockIntegers& out);
+void unpack_q5_k(const std::byte* block, BlockIntegers& out);
+void unpack_q6_k(const std::byte* block, BlockIntegers& out);
+void unpack_iq2_xxs(const std::byte* block, BlockIntegers& out);
 
 }  // namespace nereus

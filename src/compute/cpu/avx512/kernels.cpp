@@ -7,6 +7,6 @@
 
 namespace nereus {
 
-extern constexpr KernelTable kAvx512Kernels = wide_table<Avx512>("avx512", nullptr);
+extern constexpr KernelTable kAvx512Kernels = wide_table<Avx512>("avx512", nullptr, nullptr);
 
 }  // namespace nereus

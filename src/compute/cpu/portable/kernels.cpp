@@ -6,6 +6,7 @@
 
 #include "compute/cpu/math.h"
 #include "compute/cpu/portable/int8.h"
+#include "compute/cpu/portable/int8_blocks.h"
 
 namespace nereus {
 namespace {
@@ -98,6 +99,7 @@ extern const KernelTable kPortableKernels = {
     .rms_norm_row = rms_norm_row,
     .swiglu_row = swiglu_row,
     .int8 = &kPortableInt8,
+    .blocks = &kPortableBlocks,
 };
 
 }  // namespace nereus
