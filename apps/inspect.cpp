@@ -35,7 +35,8 @@ fs::path bare_config(const fs::path& path) {
     std::error_code ignored;
     if (fs::is_directory(path, ignored)) {
         const bool weights = path_exists(path / "model.safetensors") ||
-                             path_exists(path / "model.safetensors.index.json");
+                             path_exists(path / "model.safetensors.index.json") ||
+                             path_exists(path / "pack.json") || path_exists(path / "pack.partial");
         return weights || !path_exists(path / "config.json") ? fs::path() : path / "config.json";
     }
     return path.extension() == ".json" ? path : fs::path();

@@ -18,7 +18,7 @@ namespace {
 // The first row is what runs without a subcommand.
 const Command* const kCommands[] = {&kRunCommand,        &kInspectCommand,  &kTokenizeCommand,
                                     &kDetokenizeCommand, &kTemplateCommand, &kEvalCommand,
-                                    &kBenchCommand};
+                                    &kBenchCommand,      &kPackCommand,     &kSynthCommand};
 
 constexpr ExitCodeRow kExitCodes[] = {
     {kExitOk, "done"},

@@ -24,6 +24,7 @@ LIBRARIES = {
     ),
     "simdjson": (r"simdjson", "simdjson::simdjson", {"base": ["json_scan.cpp"]}),
     "utf8proc": (r"utf8proc", "PkgConfig::UTF8PROC", {"base": ["unicode.cpp"]}),
+    "xxhash": (r"xxhash\.h", "PkgConfig::XXHASH", {"base": ["digest.cpp"]}),
     "PCRE2": (r"pcre2", "PkgConfig::PCRE2", {"text": None}),
     "CLI11": (r"CLI/", None, {"apps": None, "bench": None}),
     "intrinsics": (

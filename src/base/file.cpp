@@ -8,6 +8,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/units.h"
+
 namespace nereus {
 namespace {
 
@@ -147,6 +149,72 @@ MappedFile::~MappedFile() {
     if (data_ != nullptr) {
         ::munmap(const_cast<std::byte*>(data_), size_);
     }
+}
+
+void drop_pages(std::span<const std::byte> bytes) {
+    const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
+    const auto begin = round_up(reinterpret_cast<uintptr_t>(bytes.data()), page);
+    const auto end = reinterpret_cast<uintptr_t>(bytes.data() + bytes.size()) / page * page;
+    if (begin < end) {
+        ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+    }
+}
+
+Result<OutputFile> OutputFile::open(const std::filesystem::path& path) {
+    OutputFile file;
+    file.path_ = path;
+    file.fd_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0644);
+    if (file.fd_ < 0) {
+        return errno_error(path, "cannot open for writing");
+    }
+    NEREUS_TRY(regular_size(file.fd_, path));
+    return file;
+}
+
+OutputFile::OutputFile(OutputFile&& other) noexcept { *this = std::move(other); }
+
+OutputFile& OutputFile::operator=(OutputFile&& other) noexcept {
+    std::swap(path_, other.path_);
+    std::swap(fd_, other.fd_);
+    return *this;
+}
+
+OutputFile::~OutputFile() {
+    if (fd_ >= 0) {
+        ::close(fd_);
+    }
+}
+
+Status OutputFile::write_at(uint64_t offset, std::span<const std::byte> bytes) {
+    while (!bytes.empty()) {
+        const ssize_t put = ::pwrite(fd_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+        if (put < 0 && errno == EINTR) {
+            continue;
+        }
+        if (put < 0) {
+            const std::string doing = fmt::format("cannot write at byte {}", offset);
+            return errno_error(path_, doing.c_str());
+        }
+        bytes = bytes.subspan(static_cast<size_t>(put));
+        offset += static_cast<uint64_t>(put);
+    }
+    return {};
+}
+
+Status OutputFile::resize(uint64_t n_bytes) {
+    if (::ftruncate(fd_, static_cast<off_t>(n_bytes)) != 0) {
+        return errno_error(path_, "cannot resize");
+    }
+    return {};
+}
+
+Result<uint64_t> OutputFile::size() const { return regular_size(fd_, path_); }
+
+Status OutputFile::sync() {
+    if (::fdatasync(fd_) != 0) {
+        return errno_error(path_, "cannot sync");
+    }
+    return {};
 }
 
 }  // namespace nereus

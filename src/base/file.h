@@ -1,6 +1,6 @@
 #pragma once
-// Files: read whole small ones, map large ones. Only regular files are opened (a FIFO, a socket or
-// a directory is an error, at once, never a hang).
+// Files: read whole small ones, map large ones, write large ones in place. Only regular files are
+// opened (a FIFO, a socket or a directory is an error, at once, never a hang).
 
 #include <cstddef>
 #include <cstdint>
@@ -41,6 +41,34 @@ class MappedFile {
     std::filesystem::path path_;
     const std::byte* data_ = nullptr;
     size_t size_ = 0;
+};
+
+/// Lets the system take back the pages of a mapping that lie wholly inside `bytes`; a later read
+/// loads them again. For one walk over a file larger than memory.
+void drop_pages(std::span<const std::byte> bytes);
+
+/// A regular file opened for writing at any place, created when absent, never shortened by opening.
+/// Movable; closed on destruction. errors of all calls: io (a full disk says so).
+class OutputFile {
+  public:
+    static Result<OutputFile> open(const std::filesystem::path& path);
+
+    OutputFile() = default;
+    OutputFile(OutputFile&& other) noexcept;
+    OutputFile& operator=(OutputFile&& other) noexcept;
+    ~OutputFile();
+
+    Status write_at(uint64_t offset, std::span<const std::byte> bytes);
+    /// Makes the file this long; what is added reads as zeros.
+    Status resize(uint64_t n_bytes);
+    Result<uint64_t> size() const;
+    /// Waits until the bytes are on the disk.
+    Status sync();
+    const std::filesystem::path& path() const { return path_; }
+
+  private:
+    std::filesystem::path path_;
+    int fd_ = -1;
 };
 
 }  // namespace nereus

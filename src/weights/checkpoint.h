@@ -24,7 +24,7 @@ struct StoredTensor {
     std::string name;
     FormatId format = FormatId::kF32;
     Shape shape;
-    std::span<const std::byte> data;  ///< exactly format.row_bytes(cols) * rows bytes
+    std::span<const std::byte> data;  ///< exactly format.matrix_bytes(rows, cols) bytes
     /// For fp8_block128: the companion `weight_scale_inv`, F32 or BF16 widened to
     /// [ceil(rows/128), ceil(cols/128)]; owned by the Checkpoint. null otherwise.
     const float* scales = nullptr;
@@ -42,6 +42,9 @@ class GgufMetadata {
     virtual std::optional<std::string_view> string(std::string_view key) const = 0;
     virtual std::vector<std::string_view> strings(std::string_view key) const = 0;  ///< or empty
     virtual std::vector<double> numbers(std::string_view key) const = 0;            ///< or empty
+    /// A GGUF file with these values, sorted by key, and no tensors; what speaks of parts of a
+    /// split model is left out.
+    virtual std::string as_file() const = 0;
 };
 
 enum class CheckpointKind { kHuggingFace, kGguf };
@@ -69,9 +72,9 @@ class Checkpoint {
     virtual uint64_t n_file_bytes() const = 0;
 };
 
-/// Opens a Hugging Face folder, a .safetensors file's folder, or a GGUF (first split or the only
-/// file), by content. errors: not_found, io, corrupt, unsupported, invalid_argument; each names
-/// file, tensor, offset, expected and found, and what to do.
+/// Opens a pack (pack.h), a Hugging Face folder, a .safetensors file's folder, or a GGUF (first
+/// split or the only file), by content. errors: not_found, io, corrupt, unsupported,
+/// invalid_argument; each names file, tensor, offset, expected and found, and what to do.
 Result<std::unique_ptr<Checkpoint>> open_checkpoint(const std::filesystem::path& path);
 
 }  // namespace nereus

@@ -8,6 +8,7 @@
 #include "weights/checkpoint.h"
 #include "weights/files/gguf_checkpoint.h"
 #include "weights/files/hf_folder.h"
+#include "weights/files/pack_folder.h"
 
 namespace nereus {
 namespace {
@@ -15,7 +16,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kExpected =
-    "expected a folder with config.json and safetensors, or a .gguf file";
+    "expected a pack, a folder with config.json and safetensors, or a .gguf file";
 
 /// The .gguf files of a folder, sorted. errors: io
 Result<std::vector<std::string>> gguf_files_of(const fs::path& folder) {
@@ -34,6 +35,9 @@ Result<std::vector<std::string>> gguf_files_of(const fs::path& folder) {
 }
 
 Result<std::unique_ptr<Checkpoint>> open_folder(const fs::path& folder) {
+    if (is_pack(folder)) {
+        return open_pack(folder);
+    }
     std::error_code code;
     const fs::file_status config = fs::symlink_status(folder / "config.json", code);
     if (config.type() != fs::file_type::not_found && !code) {

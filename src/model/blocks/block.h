@@ -122,6 +122,18 @@ struct Build {
     }
 };
 
+/// Rows [begin, begin + n) of a matrix. errors: unsupported where they are not whole panels
+inline Result<Weight> slice(const Weight& all, int64_t begin, int64_t n, const std::string& name) {
+    const int64_t together = all.format->rows_together();
+    if (begin % together != 0 || n % together != 0) {
+        return make_error(ErrorCode::kUnsupported,
+                          "tensor {}: rows {} to {} of {} cannot be used alone, they lie in groups "
+                          "of {}; pack the model again",
+                          name, begin, begin + n, all.format->name, together);
+    }
+    return all.slice_rows(begin, n);
+}
+
 Result<std::unique_ptr<AttentionBlock>> build_latent_attention(const Build& build, int64_t layer);
 Result<std::unique_ptr<AttentionBlock>> build_grouped_attention(const Build& build, int64_t layer);
 Result<std::unique_ptr<FfnBlock>> build_dense_ffn(const Build& build, int64_t layer);

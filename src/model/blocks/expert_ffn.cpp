@@ -137,16 +137,17 @@ class ExpertFfn final : public FfnBlock {
     std::vector<ExpertWeights> bound_;
 };
 
-/// One expert of a Hugging Face folder, or a slice of a GGUF's stack.
+/// One expert of a Hugging Face folder or a pack, or a slice of a GGUF's stack.
 Result<Weight> bind_one(const Build& build, Part part, int64_t layer, int64_t expert, int64_t rows,
                         int64_t cols) {
-    const std::string name = tensor_name(part, build.kind, layer, expert);
-    if (build.kind == CheckpointKind::kHuggingFace) {
-        return build.weights.matrix(name, rows, cols);
+    const std::string single = single_expert_name(part, build.kind, layer, expert);
+    if (build.kind == CheckpointKind::kHuggingFace || build.weights.contains(single)) {
+        return build.weights.matrix(single, rows, cols);
     }
+    const std::string stack = tensor_name(part, build.kind, layer);
     const int64_t n_experts = build.config.n_routed_experts;
-    const Weight all = NEREUS_TRY(build.weights.matrix(name, n_experts * rows, cols));
-    return all.slice_rows(expert * rows, rows);
+    const Weight all = NEREUS_TRY(build.weights.matrix(stack, n_experts * rows, cols));
+    return slice(all, expert * rows, rows, stack);
 }
 
 }  // namespace

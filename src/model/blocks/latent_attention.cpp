@@ -209,7 +209,7 @@ Status bind_queries(const Build& build, int64_t layer, LatentWeights& w) {
     return {};
 }
 
-/// kv_b as published, or k_b (transposed per head) and v_b of newer GGUF files.
+/// kv_b as published, or k_b (transposed per head) and v_b of packs and newer GGUF files.
 Status bind_heads(const Build& build, int64_t layer, LatentWeights& w) {
     const ModelConfig& c = build.config;
     const int64_t n_heads = c.num_attention_heads;
@@ -219,9 +219,15 @@ Status bind_heads(const Build& build, int64_t layer, LatentWeights& w) {
     if (!w.k_is_transposed) {
         const Weight kv_b =
             NEREUS_TRY(build.matrix(Part::kKvB, layer, n_heads * both, c.kv_lora_rank));
+        const std::string name = tensor_name(Part::kKvB, build.kind, layer);
+        if (kv_b.format->panel != nullptr) {  // the absorbed form multiplies its transpose
+            return make_error(ErrorCode::kUnsupported,
+                              "tensor {}: {} has no transposed product; expected k_b and v_b", name,
+                              kv_b.format->name);
+        }
         for (int64_t h = 0; h < n_heads; ++h) {
-            w.k.push_back(kv_b.slice_rows(h * both, nope));
-            w.v.push_back(kv_b.slice_rows(h * both + nope, c.v_head_dim));
+            w.k.push_back(NEREUS_TRY(slice(kv_b, h * both, nope, name)));
+            w.v.push_back(NEREUS_TRY(slice(kv_b, h * both + nope, c.v_head_dim, name)));
         }
         return {};
     }
@@ -229,8 +235,10 @@ Status bind_heads(const Build& build, int64_t layer, LatentWeights& w) {
     const Weight v_b =
         NEREUS_TRY(build.matrix(Part::kVB, layer, n_heads * c.v_head_dim, c.kv_lora_rank));
     for (int64_t h = 0; h < n_heads; ++h) {
-        w.k.push_back(k_b.slice_rows(h * c.kv_lora_rank, c.kv_lora_rank));
-        w.v.push_back(v_b.slice_rows(h * c.v_head_dim, c.v_head_dim));
+        w.k.push_back(NEREUS_TRY(slice(k_b, h * c.kv_lora_rank, c.kv_lora_rank,
+                                       tensor_name(Part::kKB, build.kind, layer))));
+        w.v.push_back(NEREUS_TRY(
+            slice(v_b, h * c.v_head_dim, c.v_head_dim, tensor_name(Part::kVB, build.kind, layer))));
     }
     return {};
 }

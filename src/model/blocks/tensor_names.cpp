@@ -38,8 +38,8 @@ constexpr NameRow kNames[] = {
     {Part::kKvANorm, "model.layers.{0}.self_attn.kv_a_layernorm.weight",
      "blk.{0}.attn_kv_a_norm.weight"},
     {Part::kKvB, "model.layers.{0}.self_attn.kv_b_proj.weight", "blk.{0}.attn_kv_b.weight"},
-    {Part::kKB, nullptr, "blk.{0}.attn_k_b.weight"},
-    {Part::kVB, nullptr, "blk.{0}.attn_v_b.weight"},
+    {Part::kKB, "model.layers.{0}.self_attn.k_b_proj.weight", "blk.{0}.attn_k_b.weight"},
+    {Part::kVB, "model.layers.{0}.self_attn.v_b_proj.weight", "blk.{0}.attn_v_b.weight"},
     {Part::kGate, "model.layers.{0}.mlp.gate_proj.weight", "blk.{0}.ffn_gate.weight"},
     {Part::kUp, "model.layers.{0}.mlp.up_proj.weight", "blk.{0}.ffn_up.weight"},
     {Part::kDown, "model.layers.{0}.mlp.down_proj.weight", "blk.{0}.ffn_down.weight"},
@@ -67,6 +67,11 @@ std::string tensor_name(Part part, CheckpointKind kind, int64_t layer, int64_t e
     NEREUS_CHECK(row.part == part);
     const char* pattern = kind == CheckpointKind::kGguf ? row.gguf : row.hugging_face;
     return pattern == nullptr ? std::string() : fmt::format(fmt::runtime(pattern), layer, expert);
+}
+
+std::string single_expert_name(Part part, CheckpointKind kind, int64_t layer, int64_t expert) {
+    const std::string name = tensor_name(part, kind, layer, expert);
+    return kind == CheckpointKind::kGguf ? fmt::format("{}.{}", name, expert) : name;
 }
 
 }  // namespace nereus

@@ -19,12 +19,6 @@ constexpr uint64_t kMaxIndexBytes = 256 * kMiB;  // V3's is 9 MB
 constexpr const char* kSingleFile = "model.safetensors";
 constexpr const char* kIndexFile = "model.safetensors.index.json";
 
-bool is_there(const std::filesystem::path& path) {
-    std::error_code ignored;
-    return std::filesystem::symlink_status(path, ignored).type() !=
-           std::filesystem::file_type::not_found;
-}
-
 Result<std::unique_ptr<Json>> read_json_object(const std::filesystem::path& path) {
     const std::string text = NEREUS_TRY(read_file(path, kMaxConfigBytes));
     auto json = std::make_unique<Json>(NEREUS_TRY(parse_json(text, path.string())));
@@ -37,11 +31,11 @@ Result<std::unique_ptr<Json>> read_json_object(const std::filesystem::path& path
 /// The shards of a folder; without an index, the one file.
 Result<ShardIndex> find_shards(const std::filesystem::path& folder) {
     ShardIndex index;
-    if (is_there(folder / kSingleFile)) {
+    if (file_is_there(folder / kSingleFile)) {
         index.shards = {kSingleFile};
         return index;
     }
-    if (is_there(folder / kIndexFile)) {
+    if (file_is_there(folder / kIndexFile)) {
         const std::string text = NEREUS_TRY(read_file(folder / kIndexFile, kMaxIndexBytes));
         return parse_shard_index(text, (folder / kIndexFile).string());
     }
@@ -71,6 +65,20 @@ Status read_shards(const std::filesystem::path& folder, const ShardIndex& index,
 
 }  // namespace
 
+bool file_is_there(const std::filesystem::path& path) {
+    std::error_code ignored;
+    return std::filesystem::symlink_status(path, ignored).type() !=
+           std::filesystem::file_type::not_found;
+}
+
+Status read_hf_configs(const std::filesystem::path& folder, CheckpointParts& parts) {
+    parts.config = NEREUS_TRY(read_json_object(folder / "config.json"));
+    if (file_is_there(folder / "generation_config.json")) {
+        parts.generation_config = NEREUS_TRY(read_json_object(folder / "generation_config.json"));
+    }
+    return {};
+}
+
 Result<std::vector<std::string>> weight_files_of(const std::filesystem::path& folder) {
     return NEREUS_TRY(find_shards(folder)).shards;
 }
@@ -78,10 +86,7 @@ Result<std::vector<std::string>> weight_files_of(const std::filesystem::path& fo
 Result<std::unique_ptr<Checkpoint>> open_hf_folder(const std::filesystem::path& folder) {
     CheckpointParts parts;
     parts.path = folder;
-    parts.config = NEREUS_TRY(read_json_object(folder / "config.json"));
-    if (is_there(folder / "generation_config.json")) {
-        parts.generation_config = NEREUS_TRY(read_json_object(folder / "generation_config.json"));
-    }
+    NEREUS_TRY(read_hf_configs(folder, parts));
     const bool scales_required =
         NEREUS_TRY(check_quantization_config(*parts.config, (folder / "config.json").string()));
     NEREUS_TRY(read_shards(folder, NEREUS_TRY(find_shards(folder)), parts));

@@ -12,16 +12,6 @@ namespace {
 
 constexpr size_t kMaxShards = 4096;  // V3 has 163
 
-/// A shard is a plain file name: an index must not reach outside its folder, nor put control
-/// characters into messages.
-bool is_plain_name(std::string_view name) {
-    return !name.empty() && name.size() <= 255 && name != "." && name != ".." &&
-           std::none_of(name.begin(), name.end(), [](char c) {
-               const auto byte = static_cast<unsigned char>(c);
-               return byte < ' ' || byte == 127 || c == '/' || c == '\\';
-           });
-}
-
 using Shards = std::map<std::string, size_t, std::less<>>;
 
 Result<std::string> shard_name(std::string_view raw, std::string_view tensor,
@@ -49,6 +39,14 @@ void number_shards(ShardIndex& index, Shards& shards) {
 }
 
 }  // namespace
+
+bool is_plain_name(std::string_view name) {
+    return !name.empty() && name.size() <= 255 && name != "." && name != ".." &&
+           std::none_of(name.begin(), name.end(), [](char c) {
+               const auto byte = static_cast<unsigned char>(c);
+               return byte < ' ' || byte == 127 || c == '/' || c == '\\';
+           });
+}
 
 Result<ShardIndex> parse_shard_index(std::string_view text, std::string_view file) {
     ShardIndex index;

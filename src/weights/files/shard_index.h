@@ -25,6 +25,9 @@ struct ShardIndex {
 /// errors: corrupt, unsupported
 Result<ShardIndex> parse_shard_index(std::string_view text, std::string_view file);
 
+/// Whether a name stays inside its folder and shows no control characters in messages.
+bool is_plain_name(std::string_view name);
+
 /// Every tensor of the index is in the shard it names. `shard_tensors[i]` are shard i's.
 /// errors: corrupt
 Status check_shard_index(const ShardIndex& index,
