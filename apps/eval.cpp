@@ -10,6 +10,7 @@
 
 #include "apps/input.h"
 #include "apps/row_file.h"
+#include "base/file.h"
 
 namespace nereus {
 namespace {
@@ -26,7 +27,7 @@ struct GreedyFlags {
 };
 
 struct PerplexityFlags {
-    std::string model, text;
+    std::string model, text, ids_out;
     int64_t context = 512;
     int64_t windows = 0;  ///< 0: all
     bool json = false;
@@ -96,15 +97,12 @@ struct Perplexity {
 
 /// One window as llama-perplexity scores it: tokens context/2 .. context-2 predict their successor,
 /// so that every scored token has half a window before it.
-Status score_window(EvalSequence& sequence, std::vector<int32_t> window, std::optional<int32_t> bos,
-                    Perplexity& sum) {
+Status score_window(EvalSequence& sequence, std::span<const int32_t> window, Perplexity& sum) {
     const size_t first = window.size() / 2;
     const size_t n_scored = window.size() - 1 - first;
-    window[0] = bos.value_or(window[0]);
     sequence.reset();
     // The last token predicts nothing that is scored.
-    const ConstRows logits =
-        NEREUS_TRY(sequence.feed(std::span(window).first(window.size() - 1), n_scored));
+    const ConstRows logits = NEREUS_TRY(sequence.feed(window.first(window.size() - 1), n_scored));
     for (size_t i = 0; i < n_scored; ++i) {
         sum.nll_sum += negative_log_probability(logits.row(static_cast<int64_t>(i)), logits.n_cols,
                                                 window[first + i + 1]);
@@ -127,6 +125,19 @@ std::vector<int32_t> text_ids(const OpenedText& text, std::string_view raw) {
     return ids;
 }
 
+/// As many whole windows as are wanted (0: all), each beginning with BOS where the model wants one.
+void cut_windows(const OpenedText& text, const PerplexityFlags& flags, std::vector<int32_t>& ids) {
+    const auto context = static_cast<size_t>(flags.context);
+    size_t n_windows = ids.size() / context;
+    if (flags.windows > 0) {
+        n_windows = std::min(n_windows, static_cast<size_t>(flags.windows));
+    }
+    ids.resize(n_windows * context);
+    for (size_t at = 0; at < ids.size() && text.text_needs_bos && text.bos_id; at += context) {
+        ids[at] = *text.bos_id;
+    }
+}
+
 std::string perplexity_text(const Perplexity& sum, int64_t context, bool json) {
     const double nll = sum.nll_sum / static_cast<double>(sum.n_tokens);
     if (!json) {
@@ -146,24 +157,21 @@ Result<ExitCode> eval_perplexity(const PerplexityFlags& flags, const CommonOptio
     const OpenedModel opened = NEREUS_TRY(open_model(flags.model, open_options(common)));
     NEREUS_TRY(need_tokenizer(opened.text));
     const std::string raw = NEREUS_TRY(read_input(flags.text));
-    const std::vector<int32_t> ids = text_ids(opened.text, raw);
-    const auto n_ids = static_cast<int64_t>(ids.size());
-    if (n_ids < flags.context) {
+    std::vector<int32_t> ids = text_ids(opened.text, raw);
+    if (static_cast<int64_t>(ids.size()) < flags.context) {
         return make_error(ErrorCode::kInvalidArgument,
                           "{}: the text has {} tokens, one window needs {} (see --context)",
-                          flags.text, n_ids, flags.context);
+                          flags.text, ids.size(), flags.context);
     }
     EvalSequence sequence = NEREUS_TRY(EvalSequence::create(*opened.model, flags.context));
-    const int64_t n_windows =
-        flags.windows > 0 ? std::min(flags.windows, n_ids / flags.context) : n_ids / flags.context;
-    std::optional<int32_t> bos;
-    if (opened.text.text_needs_bos) {
-        bos = opened.text.bos_id;
+    cut_windows(opened.text, flags, ids);
+    if (!flags.ids_out.empty()) {
+        NEREUS_TRY(write_file_atomic(flags.ids_out, dump_json(Json(ids)) + "\n"));
     }
+    const auto context = static_cast<size_t>(flags.context);
     Perplexity sum;
-    for (int64_t i = 0; i < n_windows; ++i) {
-        const auto begin = ids.begin() + i * flags.context;
-        NEREUS_TRY(score_window(sequence, {begin, begin + flags.context}, bos, sum));
+    for (size_t at = 0; at < ids.size(); at += context) {
+        NEREUS_TRY(score_window(sequence, std::span(ids).subspan(at, context), sum));
     }
     return print_result(perplexity_text(sum, flags.context, flags.json));
 }
@@ -202,6 +210,8 @@ CommandBody setup_perplexity(CLI::App& app, const CommonOptions& common) {
     app.add_option("--windows", flags->windows, "score the first N windows (default: all)")
         ->check(CLI::Range(int64_t{1}, kEvalCountMax))
         ->type_name("N");
+    app.add_option("--ids-out", flags->ids_out, "write the windows' ids: --tokens of logits and kl")
+        ->type_name("FILE");
     app.add_flag("--json", flags->json, "one JSON object: ppl, nll (mean a token), tokens");
     return [flags, &common] { return eval_perplexity(*flags, common); };
 }

@@ -1,5 +1,5 @@
 #pragma once
-// The three commands of nereus_bench; each returns an exit code and prints its result.
+// The commands of nereus_bench; each returns an exit code and prints its result.
 
 #include <cstdint>
 #include <string>
@@ -24,6 +24,7 @@ struct ModelOptions {
     int64_t n_prompt = 512, n_generate = 32, n_repeat = 5, chunk = 512;
 };
 
+int run_machine();
 int run_roof(const BenchOptions& options);
 int run_ops(const BenchOptions& options, const OpsOptions& ops);
 int run_model(const BenchOptions& options, const ModelOptions& model);

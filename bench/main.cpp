@@ -28,7 +28,12 @@ int main(int argc, char** argv) {
     model_command->add_option("--generate", model.n_generate, "tokens to decode (default 32)");
     model_command->add_option("--chunk", model.chunk, "tokens of one prefill pass (default 512)");
     model_command->add_option("--repeat", model.n_repeat, "timed runs after a warm-up (default 5)");
+    const CLI::App* const machine_command =
+        app.add_subcommand("machine", "what a report says about this machine, as JSON");
     CLI11_PARSE(app, argc, argv);
+    if (machine_command->parsed()) {
+        return nereus::run_machine();
+    }
     if (ops_command->parsed()) {
         return nereus::run_ops(options, ops);
     }

@@ -95,6 +95,11 @@ int run_ops(const BenchOptions& options, const OpsOptions& ops) {
     return 0;
 }
 
+int run_machine() {
+    fmt::print("{}\n", dump_json(machine_json()));
+    return 0;
+}
+
 int run_roof(const BenchOptions& options) {
     Json report = {{"command", "roof"}, {"machine", machine_json()}};
     const RoofBuffer buffer;

@@ -52,6 +52,10 @@ class Nereus:
     def json(self, *words):
         return json.loads(self(*words))
 
+    def machine(self):
+        """Processor, cores, flags, load, commit."""
+        return json.loads(run([self.bench_program, "machine"])[0])
+
     def roof(self, threads):
         return json.loads(run([self.bench_program, "roof", "--threads", threads, "--json"])[0])
 

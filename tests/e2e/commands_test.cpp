@@ -177,6 +177,20 @@ TEST(Commands, eval_kl_against_the_own_logits_is_zero_in_one_piece_and_in_window
     EXPECT_GT(whole["kl_max"], 1e-6);
 }
 
+TEST(Commands, eval_kl_of_the_windows_of_a_perplexity_has_that_perplexity) {
+    const std::string model = source_path("tests/data/seed-q8_0.gguf");
+    const std::string ids = (scratch_folder() / "windows.json").string();
+    const std::string logits = (scratch_folder() / "windows.f32").string();
+    const Json ppl =
+        json_of({"eval", "ppl", model, source_path("tests/data/wikitext/wiki.test.head.raw"),
+                 "--context", "32", "--windows", "2", "--ids-out", ids, "--json"});
+    run_program({"eval", "logits", model, "--tokens", ids, "--out", logits, "--context", "32"});
+    const Json kl = json_of(
+        {"eval", "kl", model, "--tokens", ids, "--reference", logits, "--context", "32", "--json"});
+    EXPECT_EQ(kl["next_tokens"], ppl["tokens"]);
+    EXPECT_NEAR(kl["ppl"].get<double>() / ppl["ppl"].get<double>(), 1, 1e-9);
+}
+
 TEST(Commands, eval_kl_refuses_a_reference_of_another_size_with_both_sizes) {
     const std::string tokens = scratch_file("ids.json", "[5, 6, 7, 8, 9]");
     const std::string logits = scratch_file("short.f32", "1234567");
