@@ -8,7 +8,8 @@
 namespace nereus {
 
 /// "cpu", "cores" (usable), "memory_gb", "flags" (those that matter to kernels), "load" (of the
-/// last minute, before the measurement), "commit" (of the source tree; "unknown" without git).
+/// last minute), "others_running" (tasks that wanted a core just before), "commit" (of the source
+/// tree; "unknown" without git).
 Json machine_json();
 
 /// One line of it for people.

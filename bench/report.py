@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Writes the tables and the roofline plot of docs/performance.md from docs/measurements/*.json.
 
-Each file there is what nereus_bench (--json), peers.py or quality.py (--json OUT) wrote; its name is
-the name of its table. The text of docs/performance.md stays; what lies between
-<!-- begin NAME --> and <!-- end NAME --> is replaced, and a table without a place is added at the end.
+Each file there is what nereus_bench (--json), peers.py or quality.py (--json OUT) wrote; its name
+is the name of its table. The text of docs/performance.md stays; what lies between
+<!-- begin NAME --> and <!-- end NAME --> is replaced; a table without a place goes to the end.
 
 usage: report.py [--check]      --check: writes nothing; exit 1 where a file is not up to date
 """
@@ -19,13 +19,14 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs/performance.md"
 DATA = ROOT / "docs/measurements"
 PLOT = ROOT / "docs/measurements/roofline.svg"
-QUIET_LOAD = 1.0  # of the last minute: above it, other programs took part of the machine
+QUIET = 0.2  # other tasks that wanted a core: above it, they took part of the machine
 
 
 def machine_line(machine):
     """Where and on what a table was measured, and how quiet it was."""
-    load = machine["load"]
-    quiet = "" if load <= QUIET_LOAD else f" **Load {load:.1f} when it began: not quiet.**"
+    others = machine["others_running"]
+    quiet = "" if others <= QUIET else \
+        f" **Not quiet: {others:.1f} other tasks were running when it began.**"
     flags = ", ".join(flag for flag in machine["flags"] if flag.startswith(("amx", "avx")))
     return (f"{machine['cpu']}, {machine['cores']} cores ({flags}), commit "
             f"{machine['commit']}.{quiet}")
@@ -80,7 +81,8 @@ def model_table(report):
             "prefill tokens/s", "of int8"]
     first = report["rows"][0]
     return (f"{pathlib.Path(report['model']).name}, {first['threads']} threads, table "
-            f"{first['isa']}; medians of {first['repeat']}.\n\n" + rows_table(head, right(8, 0), rows))
+            f"{first['isa']}; medians of {first['repeat']}.\n\n" +
+            rows_table(head, right(8, 0), rows))
 
 
 def peers_table(report):

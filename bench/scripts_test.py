@@ -18,8 +18,8 @@ import programs
 import quality
 import report
 
-MACHINE = {"cpu": "Test CPU", "cores": 2, "flags": ["avx2", "fma", "amx_int8"], "load": 0.2,
-           "commit": "abc1234"}
+MACHINE = {"cpu": "Test CPU", "cores": 2, "flags": ["avx2", "fma", "amx_int8"], "load": 9,
+           "others_running": 0.1, "commit": "abc1234"}
 READ = [{"threads": 1, "gb_per_second": 20.0, "median": 19.0},
         {"threads": 2, "gb_per_second": 30.0, "median": 29.0}]
 ADDS = [{"threads": 2, "number": "int8", "instruction": "slow", "l2_gop": 100.0,
@@ -93,8 +93,9 @@ class Report(unittest.TestCase):
         done = {"command": "roof", "machine": MACHINE, "read": READ, "multiply_adds": ADDS}
         block = report.block(done)
         self.assertIn("Test CPU, 2 cores (avx2, amx_int8), commit abc1234.", block)
-        self.assertNotIn("not quiet", block)
-        self.assertIn("not quiet", report.block(dict(done, machine=dict(MACHINE, load=3.0))))
+        self.assertNotIn("Not quiet", block)
+        busy = dict(MACHINE, others_running=3.0)
+        self.assertIn("Not quiet: 3.0", report.block(dict(done, machine=busy)))
 
     def test_every_row_of_a_table_has_the_columns_of_its_head(self):
         lines = report.roof_table({"read": READ, "multiply_adds": ADDS}).splitlines()
