@@ -146,12 +146,14 @@ def markdown(report):
     lines = []
     for model in report["models"]:
         lines += [f"**{model['name']}**, {report['windows']} windows of {report['context']} "
-                  "tokens:", "", "| format | bits | perplexity | change | mean KL | 99.9 % KL | same top-1 |",
+                  "tokens:", "",
+                  "| format | bits | perplexity | change | mean KL | 99.9 % KL | same top-1 |",
                   "| --- | ---: | ---: | ---: | ---: | ---: | ---: |"]
         for row in model["rows"]:
             change = 100 * row["ppl"] / row["ppl_reference"] - 100
             lines.append(f"| {row['kind']} {row['format']} | {row['bits']:.2f} | "
-                         f"{row['ppl']:.4f} | {change:+.2f} % | {row['kl_mean']:.2g} | {row['kl_quantile_999']:.2g} | "
+                         f"{row['ppl']:.4f} | "
+                         f"{change:+.2f} % | {row['kl_mean']:.2g} | {row['kl_quantile_999']:.2g} | "
                          f"{100 * row['top1_agreement']:.1f} % |")
         lines.append("")
     return "\n".join(lines)
