@@ -76,6 +76,7 @@ extern const Command kDetokenizeCommand;
 extern const Command kTemplateCommand;
 extern const Command kEvalCommand;
 extern const Command kBenchCommand;
+extern const Command kPackCommand;
 extern const Command kSynthCommand;
 
 }  // namespace nereus

@@ -1,5 +1,7 @@
 // eval: numbers for comparison with other programs: logits of given ids, the greedy continuation,
-// perplexity of a text.
+// perplexity of a text; how far logits are from a reference's lies in eval_kl.cpp.
+
+#include "apps/eval.h"
 
 #include <fmt/ranges.h>
 
@@ -9,18 +11,16 @@
 #include <memory>
 
 #include "apps/input.h"
-#include "apps/open.h"
 #include "apps/row_file.h"
+#include "base/file.h"
 
 namespace nereus {
 namespace {
 
-/// Rows of a prefill chunk when --chunk is not given: 512 logit rows of V3 are 265 MB.
-constexpr int64_t kDefaultChunk = 512;
-
 struct LogitsFlags {
     std::string model, tokens, out;
-    int64_t chunk = kDefaultChunk;
+    int64_t chunk = kLogitChunk;
+    int64_t context = 0;  ///< 0: all ids are one sequence
 };
 
 struct GreedyFlags {
@@ -29,79 +29,25 @@ struct GreedyFlags {
 };
 
 struct PerplexityFlags {
-    std::string model, text;
+    std::string model, text, ids_out;
     int64_t context = 512;
     int64_t windows = 0;  ///< 0: all
     bool json = false;
 };
 
-Status check_context(const ModelConfig& config, int64_t n_tokens) {
-    if (n_tokens > config.max_position_embeddings) {
-        return make_error(
-            ErrorCode::kOutOfMemory,
-            "{} tokens asked for; the model's context (max_position_embeddings) is {}", n_tokens,
-            config.max_position_embeddings);
-    }
-    return {};
-}
-
-Result<std::vector<int32_t>> read_prompt(const std::string& path, const ModelConfig& config) {
-    const Json json = NEREUS_TRY(read_json_array(path, "token ids"));
-    std::vector<int32_t> ids = NEREUS_TRY(token_ids(json, config.vocab_size, path));
-    if (ids.empty()) {
-        return make_error(ErrorCode::kInvalidArgument, "{}: expected at least one token id", path);
-    }
-    return ids;
-}
-
-/// A model and one sequence of its cache: ids in, logits out.
-class Sequence {
-  public:
-    static Result<Sequence> create(Model& model, int64_t n_tokens) {
-        NEREUS_TRY(check_context(model.config(), n_tokens));
-        auto cache = NEREUS_TRY(KvCache::create(model.kv_spec(n_tokens)));
-        const int32_t slot = NEREUS_TRY(cache->add_sequence());
-        return Sequence(model, std::move(cache), slot);
-    }
-
-    /// Logits of the last n_logits of these tokens. Valid until the next call.
-    Result<ConstRows> feed(std::span<const int32_t> tokens, size_t n_logits) {
-        Batch batch;
-        for (size_t i = 0; i < tokens.size(); ++i) {
-            batch.tokens.push_back(tokens[i]);
-            batch.positions.push_back(n_fed_++);
-            batch.slots.push_back(slot_);
-            if (i + n_logits >= tokens.size()) {
-                batch.logit_rows.push_back(static_cast<int32_t>(i));
-            }
-        }
-        return model_->forward(batch, *cache_);
-    }
-
-    void reset() {
-        cache_->truncate(slot_, 0);
-        n_fed_ = 0;
-    }
-
-  private:
-    Sequence(Model& model, std::unique_ptr<KvCache> cache, int32_t slot)
-        : model_(&model), cache_(std::move(cache)), slot_(slot) {}
-
-    Model* model_;
-    std::unique_ptr<KvCache> cache_;
-    int32_t slot_;
-    int32_t n_fed_ = 0;
-};
-
 Result<ExitCode> eval_logits(const LogitsFlags& flags, const CommonOptions& common) {
     const OpenedModel opened = NEREUS_TRY(open_model(flags.model, open_options(common)));
     const auto ids = NEREUS_TRY(read_prompt(flags.tokens, opened.model->config()));
-    Sequence sequence =
-        NEREUS_TRY(Sequence::create(*opened.model, static_cast<int64_t>(ids.size())));
+    const size_t window = window_tokens(flags.context, ids.size());
+    EvalSequence sequence =
+        NEREUS_TRY(EvalSequence::create(*opened.model, static_cast<int64_t>(window)));
     RowFile file = NEREUS_TRY(RowFile::create(flags.out));
     const auto chunk = static_cast<size_t>(flags.chunk);
-    for (size_t begin = 0; begin < ids.size(); begin += chunk) {
-        const size_t n = std::min(chunk, ids.size() - begin);
+    for (size_t begin = 0, n = 0; begin < ids.size(); begin += n) {
+        if (begin % window == 0) {
+            sequence.reset();
+        }
+        n = std::min({chunk, ids.size() - begin, window - begin % window});
         const ConstRows logits = NEREUS_TRY(sequence.feed(std::span(ids).subspan(begin, n), n));
         if (Status written = file.append(logits); !written.ok()) {
             print_error(written.error());
@@ -123,7 +69,7 @@ Result<ExitCode> eval_greedy(const GreedyFlags& flags, const CommonOptions& comm
     const OpenedModel opened = NEREUS_TRY(open_model(flags.model, open_options(common)));
     const auto ids = NEREUS_TRY(read_prompt(flags.tokens, opened.model->config()));
     const auto n_prompt = static_cast<int64_t>(ids.size());
-    Sequence sequence = NEREUS_TRY(Sequence::create(*opened.model, n_prompt + flags.n_new));
+    EvalSequence sequence = NEREUS_TRY(EvalSequence::create(*opened.model, n_prompt + flags.n_new));
     std::vector<int32_t> reply;
     ConstRows logits = NEREUS_TRY(sequence.feed(ids, 1));
     while (static_cast<int64_t>(reply.size()) < flags.n_new) {
@@ -153,15 +99,12 @@ struct Perplexity {
 
 /// One window as llama-perplexity scores it: tokens context/2 .. context-2 predict their successor,
 /// so that every scored token has half a window before it.
-Status score_window(Sequence& sequence, std::vector<int32_t> window, std::optional<int32_t> bos,
-                    Perplexity& sum) {
+Status score_window(EvalSequence& sequence, std::span<const int32_t> window, Perplexity& sum) {
     const size_t first = window.size() / 2;
     const size_t n_scored = window.size() - 1 - first;
-    window[0] = bos.value_or(window[0]);
     sequence.reset();
     // The last token predicts nothing that is scored.
-    const ConstRows logits =
-        NEREUS_TRY(sequence.feed(std::span(window).first(window.size() - 1), n_scored));
+    const ConstRows logits = NEREUS_TRY(sequence.feed(window.first(window.size() - 1), n_scored));
     for (size_t i = 0; i < n_scored; ++i) {
         sum.nll_sum += negative_log_probability(logits.row(static_cast<int64_t>(i)), logits.n_cols,
                                                 window[first + i + 1]);
@@ -184,6 +127,19 @@ std::vector<int32_t> text_ids(const OpenedText& text, std::string_view raw) {
     return ids;
 }
 
+/// As many whole windows as are wanted (0: all), each beginning with BOS where the model wants one.
+void cut_windows(const OpenedText& text, const PerplexityFlags& flags, std::vector<int32_t>& ids) {
+    const auto context = static_cast<size_t>(flags.context);
+    size_t n_windows = ids.size() / context;
+    if (flags.windows > 0) {
+        n_windows = std::min(n_windows, static_cast<size_t>(flags.windows));
+    }
+    ids.resize(n_windows * context);
+    for (size_t at = 0; at < ids.size() && text.text_needs_bos && text.bos_id; at += context) {
+        ids[at] = *text.bos_id;
+    }
+}
+
 std::string perplexity_text(const Perplexity& sum, int64_t context, bool json) {
     const double nll = sum.nll_sum / static_cast<double>(sum.n_tokens);
     if (!json) {
@@ -203,35 +159,23 @@ Result<ExitCode> eval_perplexity(const PerplexityFlags& flags, const CommonOptio
     const OpenedModel opened = NEREUS_TRY(open_model(flags.model, open_options(common)));
     NEREUS_TRY(need_tokenizer(opened.text));
     const std::string raw = NEREUS_TRY(read_input(flags.text));
-    const std::vector<int32_t> ids = text_ids(opened.text, raw);
-    const auto n_ids = static_cast<int64_t>(ids.size());
-    if (n_ids < flags.context) {
+    std::vector<int32_t> ids = text_ids(opened.text, raw);
+    if (static_cast<int64_t>(ids.size()) < flags.context) {
         return make_error(ErrorCode::kInvalidArgument,
                           "{}: the text has {} tokens, one window needs {} (see --context)",
-                          flags.text, n_ids, flags.context);
+                          flags.text, ids.size(), flags.context);
     }
-    Sequence sequence = NEREUS_TRY(Sequence::create(*opened.model, flags.context));
-    const int64_t n_windows =
-        flags.windows > 0 ? std::min(flags.windows, n_ids / flags.context) : n_ids / flags.context;
-    std::optional<int32_t> bos;
-    if (opened.text.text_needs_bos) {
-        bos = opened.text.bos_id;
+    EvalSequence sequence = NEREUS_TRY(EvalSequence::create(*opened.model, flags.context));
+    cut_windows(opened.text, flags, ids);
+    if (!flags.ids_out.empty()) {
+        NEREUS_TRY(write_file_atomic(flags.ids_out, dump_json(Json(ids)) + "\n"));
     }
+    const auto context = static_cast<size_t>(flags.context);
     Perplexity sum;
-    for (int64_t i = 0; i < n_windows; ++i) {
-        const auto begin = ids.begin() + i * flags.context;
-        NEREUS_TRY(score_window(sequence, {begin, begin + flags.context}, bos, sum));
+    for (size_t at = 0; at < ids.size(); at += context) {
+        NEREUS_TRY(score_window(sequence, std::span(ids).subspan(at, context), sum));
     }
     return print_result(perplexity_text(sum, flags.context, flags.json));
-}
-
-constexpr int64_t kCountMax = 1 << 24;
-
-void add_model_and_tokens(CLI::App& app, std::string& model, std::string& tokens) {
-    app.add_option("MODEL", model, "model folder or GGUF")->required();
-    app.add_option("--tokens", tokens, "JSON array of ids; - for stdin")
-        ->required()
-        ->type_name("FILE");
 }
 
 CommandBody setup_logits(CLI::App& app, const CommonOptions& common) {
@@ -241,7 +185,10 @@ CommandBody setup_logits(CLI::App& app, const CommonOptions& common) {
         ->required()
         ->type_name("FILE");
     app.add_option("--chunk", flags->chunk, "tokens in one forward pass; 1: token by token")
-        ->check(CLI::Range(int64_t{1}, kCountMax))
+        ->check(CLI::Range(int64_t{1}, kEvalCountMax))
+        ->type_name("N");
+    app.add_option("--context", flags->context, "start afresh every N tokens (default: never)")
+        ->check(CLI::Range(int64_t{1}, kEvalCountMax))
         ->type_name("N");
     return [flags, &common] { return eval_logits(*flags, common); };
 }
@@ -250,7 +197,7 @@ CommandBody setup_greedy(CLI::App& app, const CommonOptions& common) {
     auto flags = std::make_shared<GreedyFlags>();
     add_model_and_tokens(app, flags->model, flags->tokens);
     app.add_option("-n", flags->n_new, "ids to append, not stopping at EOS (default 32)")
-        ->check(CLI::Range(int64_t{1}, kCountMax))
+        ->check(CLI::Range(int64_t{1}, kEvalCountMax))
         ->type_name("N");
     return [flags, &common] { return eval_greedy(*flags, common); };
 }
@@ -260,11 +207,13 @@ CommandBody setup_perplexity(CLI::App& app, const CommonOptions& common) {
     app.add_option("MODEL", flags->model, "model folder or GGUF")->required();
     app.add_option("TEXT", flags->text, "text file; - for stdin")->required();
     app.add_option("--context", flags->context, "tokens a window (default 512)")
-        ->check(CLI::Range(int64_t{4}, kCountMax))
+        ->check(CLI::Range(int64_t{4}, kEvalCountMax))
         ->type_name("N");
     app.add_option("--windows", flags->windows, "score the first N windows (default: all)")
-        ->check(CLI::Range(int64_t{1}, kCountMax))
+        ->check(CLI::Range(int64_t{1}, kEvalCountMax))
         ->type_name("N");
+    app.add_option("--ids-out", flags->ids_out, "write the windows' ids: --tokens of logits and kl")
+        ->type_name("FILE");
     app.add_flag("--json", flags->json, "one JSON object: ppl, nll (mean a token), tokens");
     return [flags, &common] { return eval_perplexity(*flags, common); };
 }
@@ -278,6 +227,7 @@ constexpr EvalRow kEvals[] = {
     {"logits", "logits of every position to a file", setup_logits},
     {"greedy", "the most likely continuation, as JSON ids", setup_greedy},
     {"ppl", "perplexity of a text, windowed as llama-perplexity does", setup_perplexity},
+    {"kl", "how far the logits are from a file that eval logits wrote", setup_eval_kl},
 };
 
 CommandBody setup(CLI::App& app, const CommonOptions& common) {
@@ -313,6 +263,6 @@ CommandBody setup(CLI::App& app, const CommonOptions& common) {
 
 }  // namespace
 
-const Command kEvalCommand = {"eval", "logits, greedy ids, perplexity", setup};
+const Command kEvalCommand = {"eval", "logits, greedy ids, perplexity, divergence", setup};
 
 }  // namespace nereus

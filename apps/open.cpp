@@ -16,6 +16,7 @@ namespace fs = std::filesystem;
 constexpr uint64_t kJsonBytesMax = 64ULL << 20;
 constexpr uint64_t kTemplateBytesMax = 1ULL << 20;
 constexpr std::string_view kGgufMagic = "GGUF";
+constexpr std::string_view kPackedGgufHeader = "metadata.gguf";  // of a pack made from a GGUF
 
 /// A model without a template talks in its family's native format. The first row whose marker is
 /// in the vocabulary wins.
@@ -225,6 +226,9 @@ Status open_text_file(const fs::path& path, OpenedText& text, TextSources& sourc
 }
 
 Status open_text_folder(const fs::path& folder, OpenedText& text, TextSources& sources) {
+    if (const fs::path header = folder / kPackedGgufHeader; path_exists(header)) {
+        return open_text_file(header, text, sources);
+    }
     NEREUS_TRY(read_folder(folder, text, sources));
     if (const fs::path path = folder / "tokenizer.json"; path_exists(path)) {
         NEREUS_TRY(read_tokenizer_json(path, text));

@@ -19,7 +19,7 @@ namespace {
 // The first row is what runs without a subcommand.
 const Command* const kCommands[] = {&kRunCommand,        &kInspectCommand,  &kTokenizeCommand,
                                     &kDetokenizeCommand, &kTemplateCommand, &kEvalCommand,
-                                    &kBenchCommand,      &kSynthCommand};
+                                    &kBenchCommand,      &kPackCommand,     &kSynthCommand};
 
 constexpr ExitCodeRow kExitCodes[] = {
     {kExitOk, "done"},

@@ -139,20 +139,22 @@ Result<ExitCode> synth_pack(const SynthFlags& flags, const SynthConfig& config,
     content.copies = {{"config.json", dump_json(config.json) + "\n"}};
     const std::vector<PackBlob> blobs = content.blobs;
     const auto writer = NEREUS_TRY(create_pack(flags.out, std::move(content)));
-    WorkProgress progress("Writing");
     RandomBytes random(pool, flags.seed);
-    size_t tensor = 0;
-    for (size_t blob = 0; blob < blobs.size(); ++blob) {
-        for (size_t i = 0; i < blobs[blob].tensors.size(); ++i, ++tensor) {
-            if (blob >= writer->next_blob()) {
-                NEREUS_TRY(random.write(tensors[tensor], formats[tensor],
-                                        [&](auto bytes) { return writer->append(bytes); }));
+    {
+        WorkProgress progress("Writing");
+        size_t tensor = 0;
+        for (size_t blob = 0; blob < blobs.size(); ++blob) {
+            for (size_t i = 0; i < blobs[blob].tensors.size(); ++i, ++tensor) {
+                if (blob >= writer->next_blob()) {
+                    NEREUS_TRY(random.write(tensors[tensor], formats[tensor],
+                                            [&](auto bytes) { return writer->append(bytes); }));
+                }
             }
+            progress.update(static_cast<double>(writer->n_bytes_done()) /
+                            static_cast<double>(writer->n_bytes()));
         }
-        progress.update(writer->n_bytes_done(), writer->n_bytes());
     }
     NEREUS_TRY(writer->finish());
-    progress.finish();
     return print_result(fmt::format("{}: {} layers, {}\n", flags.out,
                                     config.config.num_hidden_layers,
                                     human_bytes(writer->n_bytes())));

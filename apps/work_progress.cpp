@@ -26,10 +26,4 @@ ProgressMode mode_of(const TerminalTraits& traits) {
 WorkProgress::WorkProgress(const std::string& label)
     : progress_(to_stderr, mode_of(stderr_traits()), label, stderr_traits().columns) {}
 
-void WorkProgress::update(uint64_t done, uint64_t total) {
-    progress_.update(total == 0 ? 1.0 : static_cast<double>(done) / static_cast<double>(total));
-}
-
-void WorkProgress::finish() { progress_.finish(); }
-
 }  // namespace nereus

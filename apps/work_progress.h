@@ -1,7 +1,6 @@
 #pragma once
 // The wait of a command that reads or writes much: a bar on a terminal, silence elsewhere.
 
-#include <cstdint>
 #include <string>
 
 #include "terminal/progress.h"
@@ -11,8 +10,7 @@ namespace nereus {
 class WorkProgress {
   public:
     explicit WorkProgress(const std::string& label);
-    void update(uint64_t done, uint64_t total);
-    void finish();
+    void update(double fraction) { progress_.update(fraction); }
 
   private:
     Progress progress_;

@@ -1,272 +1,24 @@
-// Speed of the compute verbs against this machine's measured roof: read bandwidth for products with
-// one token, fused multiply-adds for many. `nereus_bench [--threads N] [--isa NAME] [--filter TEXT]
-// [--json]`. Every case first checks its answer against the portable table.
+// ops: speed of every verb beside the roof of this machine, each checked first against the portable
+// table.
 
 #include <fmt/format.h>
-#include <immintrin.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
-#include <atomic>
-#include <chrono>
-#include <cmath>
 #include <cstring>
-#include <functional>
-#include <memory>
-#include <numeric>
-#include <string>
-#include <vector>
 
 #include "base/json.h"
-#include "base/rng.h"
-#include "base/thread_pool.h"
-#include "base/units.h"
-#include "compute/backend.h"
-#include "tensor/format.h"
+#include "bench/commands.h"
+#include "bench/machine.h"
+#include "bench/op_cases.h"
+#include "bench/roof.h"
 
 namespace nereus {
 namespace {
 
-struct Options {
-    int threads = 0;
-    std::string isa;
-    std::string filter;
-    bool json = false;
-};
+/// The portable table is slow: larger cases are compared by the conformance tests only.
+constexpr double kComparedMultiplyAdds = 2e7;
 
-/// Seconds of the fastest of several runs: the one least disturbed by others on the machine.
-double best_seconds(const std::function<void()>& body) {
-    using Clock = std::chrono::steady_clock;
-    double best = 1e9;
-    double spent = 0;
-    for (int run = 0; run < 5 || (spent < 0.4 && run < 200); ++run) {
-        const auto start = Clock::now();
-        body();
-        const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
-        best = std::min(best, seconds);
-        spent += seconds;
-    }
-    return best;
-}
-
-// ---- the roof
-// ------------------------------------------------------------------------------------
-
-/// Larger than any L3 cache here.
-constexpr int64_t kRoofBytes = int64_t{512} << 20;
-
-double read_bandwidth(ThreadPool& pool) {
-    std::vector<uint64_t> data(static_cast<size_t>(kRoofBytes / 8), 1);
-    std::atomic<uint64_t> total{0};
-    const double seconds = best_seconds([&] {
-        pool.parallel_for(kRoofBytes / 8, 1 << 17, [&](int64_t begin, int64_t end) {
-            uint64_t sums[8] = {};
-            for (int64_t i = begin; i < end; i += 8) {
-                for (int64_t j = 0; j < 8; ++j) {
-                    sums[j] += data[static_cast<size_t>(i + j)];
-                }
-            }
-            total += std::accumulate(sums, sums + 8, uint64_t{0});
-        });
-    });
-    return total == 0 ? 0 : static_cast<double>(kRoofBytes) / seconds;
-}
-
-/// Fused multiply-adds of one call of a peak loop, per chain and lane.
-constexpr int64_t kPeakSteps = 200000;
-
-__attribute__((target("avx512f"))) float peak_512() {
-    __m512 sums[16];
-    for (__m512& sum : sums) {
-        sum = _mm512_set1_ps(1.0F);
-    }
-    const __m512 factor = _mm512_set1_ps(0.999F);
-    for (int64_t i = 0; i < kPeakSteps; ++i) {
-#pragma GCC unroll 16
-        for (__m512& sum : sums) {
-            sum = _mm512_fmadd_ps(sum, factor, factor);
-        }
-    }
-    float lanes[16];
-    for (int i = 1; i < 16; ++i) {
-        sums[0] = _mm512_add_ps(sums[0], sums[i]);
-    }
-    _mm512_storeu_ps(lanes, sums[0]);
-    return lanes[0];
-}
-
-__attribute__((target("avx2,fma"))) float peak_256() {
-    __m256 sums[12];
-    for (__m256& sum : sums) {
-        sum = _mm256_set1_ps(1.0F);
-    }
-    const __m256 factor = _mm256_set1_ps(0.999F);
-    for (int64_t i = 0; i < kPeakSteps; ++i) {
-#pragma GCC unroll 12
-        for (__m256& sum : sums) {
-            sum = _mm256_fmadd_ps(sum, factor, factor);
-        }
-    }
-    float lanes[8];
-    for (int i = 1; i < 12; ++i) {
-        sums[0] = _mm256_add_ps(sums[0], sums[i]);
-    }
-    _mm256_storeu_ps(lanes, sums[0]);
-    return lanes[0];
-}
-
-/// Floating-point operations a second, two a fused multiply-add.
-double peak_flops(ThreadPool& pool) {
-    const std::vector<std::string> isas = available_isas();
-    const bool wide = isas.front().starts_with("avx512");
-    if (isas.front() == "portable") {
-        return 0;
-    }
-    std::atomic<int> sink{0};
-    const int n = pool.n_threads();
-    const double seconds = best_seconds([&] {
-        pool.parallel_for(n, 1, [&](int64_t, int64_t) {
-            sink += static_cast<int>(wide ? peak_512() : peak_256());
-        });
-    });
-    const int64_t lanes = wide ? 16 * 16 : 12 * 8;
-    return 2.0 * static_cast<double>(n * kPeakSteps * lanes) / seconds;
-}
-
-// ---- the cases
-// -----------------------------------------------------------------------------------
-
-/// One measured line. bytes and flops of one run, whichever apply.
-struct Case {
-    std::string name;
-    double bytes = 0;
-    double flops = 0;
-    std::function<void(Backend&)> run;
-    std::function<std::vector<float>()> answer;  ///< of the last run
-};
-
-/// Small numbers of either sign.
-std::vector<float> random_floats(int64_t n, uint64_t seed) {
-    std::vector<float> values(static_cast<size_t>(n));
-    for (size_t i = 0; i < values.size(); ++i) {
-        values[i] = static_cast<float>(random_bits(seed, i, 0) % 2001) / 1000.0F - 1.0F;
-    }
-    return values;
-}
-
-/// A matrix of random bytes in which every block's half-float factor is small and finite: 0x1c..
-/// and 0x2c.. are 0.004 and 0.06.
-struct StoredMatrix {
-    std::vector<std::byte> bytes;
-    std::vector<float> scales;
-    Weight weight;
-
-    StoredMatrix(FormatId id, int64_t rows, int64_t cols) {
-        const Format& format = format_of(id);
-        bytes.resize(static_cast<size_t>(format.matrix_bytes(rows, cols)));
-        for (size_t i = 0; i < bytes.size(); i += 8) {
-            const uint64_t bits = random_bits(1, i, 0) & 0x2c2c2c2c2c2c2c2cU;
-            std::memcpy(bytes.data() + i, &bits, std::min<size_t>(8, bytes.size() - i));
-        }
-        scales = random_floats((rows + 127) / 128 * ((cols + 127) / 128), 2);
-        weight = {&format, rows, cols, bytes.data(), format.stride_bytes(cols)};
-        if (id == FormatId::kFp8Block128) {
-            weight.scales = scales.data();
-            weight.scale_stride = (cols + 127) / 128;
-        }
-    }
-};
-
-/// out = weight x for n_tokens.
-Case product_case(FormatId id, int64_t rows, int64_t cols, int64_t n_tokens) {
-    struct Data {
-        StoredMatrix matrix;
-        std::vector<float> x;
-        std::vector<float> out;
-    };
-    auto data =
-        std::make_shared<Data>(Data{StoredMatrix(id, rows, cols), random_floats(n_tokens * cols, 3),
-                                    std::vector<float>(static_cast<size_t>(n_tokens * rows))});
-    data->matrix.weight.data = data->matrix.bytes.data();
-    if (data->matrix.weight.scales != nullptr) {
-        data->matrix.weight.scales = data->matrix.scales.data();
-    }
-    Case result;
-    result.name = fmt::format("matmul/{}/{}x{}/{}", format_of(id).name, rows, cols, n_tokens);
-    result.bytes = static_cast<double>(data->matrix.weight.n_bytes());
-    result.flops = 2.0 * static_cast<double>(rows * cols * n_tokens);
-    result.run = [=](Backend& backend) {
-        const MatmulTask task = {.weight = data->matrix.weight,
-                                 .x = {data->x.data(), n_tokens, cols, cols},
-                                 .out = {data->out.data(), n_tokens, rows, rows}};
-        backend.matmul({&task, 1});
-    };
-    result.answer = [=] { return data->out; };
-    return result;
-}
-
-/// Decode attention of one token over n_rows cached rows; grouped where n_kv_heads > 0.
-Case attention_case(int64_t n_heads, int64_t n_kv_heads, int64_t key, int64_t value,
-                    int64_t n_rows) {
-    const bool latent = n_kv_heads == 0;
-    const int64_t width = latent ? key : n_kv_heads * (key + value);
-    struct Data {
-        std::vector<float> cache, q, out;
-        const float* page;
-    };
-    auto data = std::make_shared<Data>();
-    data->cache = random_floats(n_rows * width, 4);
-    data->q = random_floats(n_heads * key, 5);
-    data->out.resize(static_cast<size_t>(n_heads * value));
-    data->page = data->cache.data();
-    Case result;
-    result.name =
-        fmt::format("attend_{}/{}x{}/{}", latent ? "latent" : "grouped", n_heads, key, n_rows);
-    result.bytes = static_cast<double>(n_rows * width * 4);
-    result.flops = 2.0 * static_cast<double>(n_heads * n_rows * (key + value));
-    result.run = [=](Backend& backend) {
-        const PagedRows visible = {&data->page, n_rows, width, n_rows};
-        const ConstRows q = {data->q.data(), 1, n_heads * key, n_heads * key};
-        const Rows out = {data->out.data(), 1, n_heads * value, n_heads * value};
-        if (latent) {
-            backend.attend_latent({q, out, {&visible, 1}, n_heads, value, key - value, 0.1F});
-        } else {
-            backend.attend_grouped({q, out, {&visible, 1}, n_heads, n_kv_heads, key, value, 0.1F});
-        }
-    };
-    result.answer = [=] { return data->out; };
-    return result;
-}
-
-/// Every case by a function that makes it, so that only one holds its memory at a time.
-std::vector<std::function<Case()>> all_cases() {
-    std::vector<std::function<Case()>> cases;
-    for (const Format& format : all_formats()) {
-        if (format.decode_row == nullptr) {
-            continue;
-        }
-        // About 96 MB: three times the L3 cache of this machine.
-        const int64_t cols = 4096;
-        const int64_t rows = (int64_t{96} << 20) / format.matrix_bytes(16, cols) * 16 / 128 * 128;
-        cases.emplace_back([=] { return product_case(format.id, rows, cols, 1); });
-    }
-    for (const FormatId id : {FormatId::kBf16, FormatId::kFp8Block128, FormatId::kQ4K,
-                              FormatId::kIq2Xxs, FormatId::kQ8, FormatId::kQ4, FormatId::kQ2}) {
-        for (const int64_t tokens : {2, 4, 8, 64, 512}) {
-            cases.emplace_back([=] { return product_case(id, 4096, 4096, tokens); });
-        }
-    }
-    // TinyLlama's two shapes.
-    cases.emplace_back([] { return product_case(FormatId::kIq2Xxs, 5632, 2048, 1); });
-    cases.emplace_back([] { return product_case(FormatId::kIq2Xxs, 2048, 5632, 1); });
-    cases.emplace_back([] { return product_case(FormatId::kF32, 4096, 4096, 512); });
-    cases.emplace_back([] { return attention_case(128, 0, 576, 512, 4096); });
-    cases.emplace_back([] { return attention_case(16, 0, 576, 512, 4096); });
-    cases.emplace_back([] { return attention_case(32, 4, 64, 64, 4096); });
-    return cases;
-}
-
-bool answers_agree(const Case& one, Backend& backend, Backend& portable) {
+bool answers_agree(const OpCase& one, Backend& backend, Backend& portable) {
     one.run(portable);
     const std::vector<float> expected = one.answer();
     one.run(backend);
@@ -274,50 +26,67 @@ bool answers_agree(const Case& one, Backend& backend, Backend& portable) {
     return std::memcmp(expected.data(), found.data(), found.size() * sizeof(float)) == 0;
 }
 
-int run(const Options& options) {
+Json case_json(const OpCase& one, const Rate& runs, const Roof& roof, int threads) {
+    const double gb = one.bytes * runs.median;
+    const double gop = one.multiply_adds * runs.median;
+    const double roof_gop = roof.multiply_adds_per_second(one.number, threads);
+    return {{"name", one.name},
+            {"seconds", 1 / runs.median},
+            {"seconds_best", 1 / runs.best},
+            {"gb_per_second", gb / 1e9},
+            {"share_of_bandwidth", gb / roof.bytes_per_second(threads)},
+            {"number", one.number},
+            {"gop_per_second", gop / 1e9},
+            {"share_of_peak", roof_gop == 0 ? 0 : gop / roof_gop}};
+}
+
+std::string case_line(const Json& row) {
+    return fmt::format("{:36} {:10.1f} us {:7.1f} GB/s {:4.0f} % {:8.1f} Gmadd/s {:4.0f} % {}\n",
+                       row["name"].get<std::string>(), row["seconds"].get<double>() * 1e6,
+                       row["gb_per_second"].get<double>(),
+                       row["share_of_bandwidth"].get<double>() * 100,
+                       row["gop_per_second"].get<double>(),
+                       row["share_of_peak"].get<double>() * 100, row["number"].get<std::string>());
+}
+
+}  // namespace
+
+int run_ops(const BenchOptions& options, const OpsOptions& ops) {
+    Json report = {{"command", "ops"}, {"machine", machine_json()}};
     ThreadPool pool(options.threads);
     auto made = create_cpu_backend(pool, options.isa);
     if (!made.ok()) {
-        fmt::print(stderr, "{}\n", made.error().message);
+        fmt::print(stderr, "nereus_bench: {}\n", made.error().message);
         return 2;
     }
-    auto portable = create_cpu_backend(pool, "portable");
+    const auto portable = create_cpu_backend(pool, "portable");
     Backend& backend = *made.value();
-    const double bandwidth = read_bandwidth(pool);
-    const double flops = peak_flops(pool);
-    Json report = {{"isa", backend.isa()},
-                   {"threads", pool.n_threads()},
-                   {"read_gb_per_s", bandwidth / 1e9},
-                   {"peak_gflop_per_s", flops / 1e9},
-                   {"cases", Json::array()}};
+    Roof roof;
+    measure_bandwidth(pool, RoofBuffer(), roof);
+    measure_multiply_adds(pool, roof);
+    report["isa"] = std::string(backend.isa());
+    report["threads"] = pool.n_threads();
+    report["roof"] = roof_json(roof);
+    report["cases"] = Json::array();
     if (!options.json) {
-        fmt::print("{}, {} threads: reads {:.1f} GB/s, {:.0f} GFLOP/s\n", backend.isa(),
-                   pool.n_threads(), bandwidth / 1e9, flops / 1e9);
+        fmt::print("{}{} table\n{}", machine_line(report["machine"]), backend.isa(),
+                   roof_text(roof));
     }
-    for (const auto& make : all_cases()) {
-        const Case one = make();
-        if (one.name.find(options.filter) == std::string::npos) {
+    for (const OpCaseRow& row : all_op_cases()) {
+        if (row.name.find(ops.filter) == std::string::npos) {
             continue;
         }
-        // The portable table is slow: only small cases are compared here, all in conformance.
-        const bool small = one.flops < 4e7;
-        if (small && !answers_agree(one, backend, *portable.value())) {
-            fmt::print(stderr, "{}: the answer differs from the portable table's\n", one.name);
+        const OpCase one = row.make();
+        if (one.multiply_adds < kComparedMultiplyAdds &&
+            !answers_agree(one, backend, *portable.value())) {
+            fmt::print(stderr, "nereus_bench: {}: the answer differs from the portable table's\n",
+                       one.name);
             return 1;
         }
-        const double seconds = best_seconds([&] { one.run(backend); });
-        const double bytes_share = one.bytes / seconds / bandwidth;
-        const double flops_share = flops == 0 ? 0 : one.flops / seconds / flops;
-        report["cases"].push_back({{"name", one.name},
-                                   {"seconds", seconds},
-                                   {"gb_per_s", one.bytes / seconds / 1e9},
-                                   {"gflop_per_s", one.flops / seconds / 1e9},
-                                   {"share_of_bandwidth", bytes_share},
-                                   {"share_of_peak", flops_share}});
+        const Rate runs = measure_rate(1, 5, 0.4, [&] { one.run(backend); });
+        report["cases"].push_back(case_json(one, runs, roof, pool.n_threads()));
         if (!options.json) {
-            fmt::print("{:34} {:9.1f} us  {:6.1f} GB/s {:4.0f} %  {:7.1f} GFLOP/s {:4.0f} %\n",
-                       one.name, seconds * 1e6, one.bytes / seconds / 1e9, bytes_share * 100,
-                       one.flops / seconds / 1e9, flops_share * 100);
+            fmt::print("{}", case_line(report["cases"].back()));
         }
     }
     if (options.json) {
@@ -326,16 +95,27 @@ int run(const Options& options) {
     return 0;
 }
 
-}  // namespace
-}  // namespace nereus
-
-int main(int argc, char** argv) {
-    nereus::Options options;
-    CLI::App app("speed of the compute verbs against the machine's roof");
-    app.add_option("--threads", options.threads, "worker threads; 0: all cores");
-    app.add_option("--isa", options.isa, "kernel table; default: the fastest");
-    app.add_option("--filter", options.filter, "only cases whose name contains this");
-    app.add_flag("--json", options.json, "one JSON object on stdout");
-    CLI11_PARSE(app, argc, argv);
-    return nereus::run(options);
+int run_machine() {
+    fmt::print("{}\n", dump_json(machine_json()));
+    return 0;
 }
+
+int run_roof(const BenchOptions& options) {
+    Json report = {{"command", "roof"}, {"machine", machine_json()}};
+    const RoofBuffer buffer;
+    Roof roof;
+    for (const int threads : thread_counts(ThreadPool(options.threads).n_threads())) {
+        ThreadPool pool(threads);
+        measure_bandwidth(pool, buffer, roof);
+        measure_multiply_adds(pool, roof);
+    }
+    if (options.json) {
+        report.update(roof_json(roof));
+        fmt::print("{}\n", dump_json(report));
+    } else {
+        fmt::print("{}{}", machine_line(report["machine"]), roof_text(roof));
+    }
+    return 0;
+}
+
+}  // namespace nereus

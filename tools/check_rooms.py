@@ -38,8 +38,7 @@ LIBRARIES = {
         {"terminal": None, "apps": None, "tests": None},
     ),
     "threads of the system": (r"sched\.h", None, {"base": None}),
-    "gtest": (r"gtest/|gmock/", None, {"tests": None}),
-    "google-benchmark": (r"benchmark/", None, {"bench": None}),
+    "gtest": (r"gtest/|gmock/", None, {"tests": None, "bench": None}),
 }
 # Doors that may show a library: everything else keeps it in a .cpp or a private header.
 DOORS_WITH_LIBRARIES = {("base", "json.h"), ("base", "json_fwd.h")}

@@ -63,7 +63,7 @@ DATA = ("tests/golden/", "tests/data/", "tests/fuzz/corpus/")
 PYTHON_TESTS = {"tools/check_rooms_test.py", "tools/tidy_test.py", "tools/make_broken.py",
                 "tools/make_golden.py", "tools/make_gguf.py", "tools/real.py",
                 "tools/tokenizer_oracle.py",
-                "tools/tokenizer_oracle_test.py"}
+                "tools/tokenizer_oracle_test.py", "bench/scripts_test.py"}
 SELF = ("tools/tidy.py", "tools/tidy_test.py", "tools/check_rooms_test.py")
 
 LITERAL = re.compile(

@@ -42,6 +42,9 @@ class GgufMetadata {
     virtual std::optional<std::string_view> string(std::string_view key) const = 0;
     virtual std::vector<std::string_view> strings(std::string_view key) const = 0;  ///< or empty
     virtual std::vector<double> numbers(std::string_view key) const = 0;            ///< or empty
+    /// A GGUF file with these values, sorted by key, and no tensors; what speaks of parts of a
+    /// split model is left out.
+    virtual std::string as_file() const = 0;
 };
 
 enum class CheckpointKind { kHuggingFace, kGguf };

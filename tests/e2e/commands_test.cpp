@@ -147,6 +147,59 @@ TEST(Commands, perplexity_scores_half_of_every_window) {
     EXPECT_GT(result["ppl"], 1.0);
 }
 
+TEST(Commands, eval_kl_against_the_own_logits_is_zero_in_one_piece_and_in_windows) {
+    const std::string tokens = scratch_file("ids.json", "[5, 6, 7, 8, 9, 10, 11, 12]");
+    const std::string logits = (scratch_folder() / "reference.f32").string();
+    for (const std::string context : {"8", "4"}) {
+        EXPECT_EQ(run_program({"eval", "logits", kV3, "--tokens", tokens, "--out", logits,
+                               "--context", context})
+                      .exit_code,
+                  0);
+        const Json result = json_of({"eval", "kl", kV3, "--reference", logits, "--tokens", tokens,
+                                     "--context", context, "--json"});
+        EXPECT_EQ(result["positions"], context == "8" ? 3 : 2);
+        EXPECT_EQ(result["next_tokens"], result["positions"]);
+        EXPECT_EQ(result["kl_max"], 0.0);
+        EXPECT_EQ(result["top1_agreement"], 1.0);
+        EXPECT_EQ(result["ppl"], result["ppl_reference"]);
+    }
+    // The logits of two windows of 4 are not those of one sequence.
+    const Json whole =
+        json_of({"eval", "kl", kV3, "--reference", logits, "--tokens", tokens, "--json"});
+    EXPECT_EQ(whole["positions"], 8);
+    EXPECT_EQ(whole["next_tokens"], 7);
+    EXPECT_GT(whole["kl_max"], 1e-6);
+}
+
+TEST(Commands, eval_kl_of_the_windows_of_a_perplexity_has_that_perplexity) {
+    const std::string model = source_path("tests/data/seed-q8_0.gguf");
+    const std::string ids = (scratch_folder() / "windows.json").string();
+    const std::string logits = (scratch_folder() / "windows.f32").string();
+    const Json ppl =
+        json_of({"eval", "ppl", model, source_path("tests/data/wikitext/wiki.test.head.raw"),
+                 "--context", "32", "--windows", "2", "--ids-out", ids, "--json"});
+    run_program({"eval", "logits", model, "--tokens", ids, "--out", logits, "--context", "32"});
+    const Json kl = json_of(
+        {"eval", "kl", model, "--tokens", ids, "--reference", logits, "--context", "32", "--json"});
+    EXPECT_EQ(kl["next_tokens"], ppl["tokens"]);
+    EXPECT_NEAR(kl["ppl"].get<double>() / ppl["ppl"].get<double>(), 1, 1e-9);
+}
+
+TEST(Commands, eval_kl_refuses_a_reference_of_another_size_with_both_sizes) {
+    const std::string tokens = scratch_file("ids.json", "[5, 6, 7, 8, 9]");
+    const std::string logits = scratch_file("short.f32", "1234567");
+    expect_refused(
+        {"eval", "kl", kV3, "--reference", logits, "--tokens", tokens},
+        "short.f32: 7 bytes; expected " +
+            std::to_string(5 * 4 *
+                           must(parse_json(file_text(kV3 + "/config.json"), "config"))["vocab_size"]
+                               .get<int64_t>()));
+    expect_refused({"eval", "kl", kV3, "--reference", logits, "--tokens", tokens, "--context", "4"},
+                   "5 ids do not make whole windows of --context 4");
+    expect_refused({"eval", "kl", kV3, "--reference", "/no/such/file", "--tokens", tokens},
+                   "/no/such/file");
+}
+
 TEST(Commands, bench_counts_what_it_was_asked_for) {
     const Json result = json_of({"bench", kV3, "--prompt", "5", "--generate", "3", "--repeat", "2",
                                  "--json", "--isa", "portable", "--threads", "1"});
@@ -156,6 +209,23 @@ TEST(Commands, bench_counts_what_it_was_asked_for) {
     EXPECT_EQ(result["threads"], 1);
     EXPECT_GT(result["decode"]["tokens_per_second"], 0.0);
     EXPECT_GT(result["bytes_per_token"], 0);
+}
+
+TEST(Commands, bench_counts_context_and_sequences_in_the_bytes_of_a_step) {
+    const std::vector<std::string> plain = {"bench", kV3,        "--prompt", "5",     "--generate",
+                                            "3",     "--repeat", "1",        "--json"};
+    std::vector<std::string> wide = plain;
+    wide.insert(wide.end(), {"--context", "70", "--sequences", "2"});
+    const Json one = json_of(plain);
+    const Json two = json_of(wide);
+    EXPECT_EQ(two["context"], 70);
+    EXPECT_EQ(two["sequences"], 2);
+    // Visible rows 5 + 2 of one sequence against 70 + 5 + 2 of each of two.
+    EXPECT_NEAR(
+        two["cache_bytes_per_step"].get<double>() / one["cache_bytes_per_step"].get<double>(),
+        2.0 * 77 / 7, 1e-9);
+    EXPECT_GT(two["weight_bytes_per_step"], one["weight_bytes_per_step"]);
+    expect_refused({"bench", kV3, "--sequences", "0"}, "--sequences");
 }
 
 TEST(Commands, inspect_reads_a_bare_config_and_weights_alike) {

@@ -1,6 +1,8 @@
 #include "weights/files/gguf_values.h"
 
 #include <array>
+#include <map>
+#include <string>
 
 #include "weights/files/printable.h"
 
@@ -48,6 +50,11 @@ constexpr std::array<TypeRow, static_cast<size_t>(GgufType::kCount)> kTypes = {
     integer_row<int64_t>(),
     TypeRow{8, nullptr, read_as_double<double>},
 };
+
+template <typename T>
+void append(std::string& out, T value) {
+    out.append(reinterpret_cast<const char*>(&value), sizeof(T));
+}
 
 const TypeRow& row_of(GgufType type) { return kTypes[static_cast<size_t>(type)]; }
 
@@ -140,6 +147,33 @@ Result<GgufValue> read_value(ByteReader& reader, const Place& place) {
 }
 
 }  // namespace
+
+std::string GgufValues::as_file() const {
+    const std::map<std::string_view, GgufValue> sorted(values_.begin(), values_.end());
+    std::string pairs;
+    uint64_t n_pairs = 0;
+    for (const auto& [key, value] : sorted) {
+        if (key.starts_with("split.")) {
+            continue;
+        }
+        ++n_pairs;
+        append(pairs, uint64_t{key.size()});
+        pairs += key;
+        if (value.is_array) {
+            append(pairs, GgufType::kArray);
+        }
+        append(pairs, value.type);
+        if (value.is_array) {
+            append(pairs, value.count);
+        }
+        pairs.append(reinterpret_cast<const char*>(value.bytes.data()), value.bytes.size());
+    }
+    std::string file = "GGUF";
+    append(file, uint32_t{3});
+    append(file, uint64_t{0});
+    append(file, n_pairs);
+    return file + pairs;
+}
 
 Result<std::unique_ptr<GgufValues>> read_gguf_values(ByteReader& reader, uint64_t n,
                                                      std::string_view file) {

@@ -47,6 +47,7 @@ class GgufValues final : public GgufMetadata {
     std::optional<std::string_view> string(std::string_view key) const override;
     std::vector<std::string_view> strings(std::string_view key) const override;
     std::vector<double> numbers(std::string_view key) const override;
+    std::string as_file() const override;
 
     /// False when the key is there already.
     bool add(std::string_view key, const GgufValue& value) {
