@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <optional>
+#include <set>
 #include <system_error>
 
 #include "base/check.h"
@@ -93,6 +94,7 @@ class FolderPackWriter final : public PackWriter {
                               written.error().message, human_bytes(n_bytes_done_),
                               human_bytes(n_bytes()));
         }
+        dirty_.insert(blob.file);
         digest_.add(bytes);
         position_ += bytes.size();
         return {};
@@ -112,9 +114,10 @@ class FolderPackWriter final : public PackWriter {
 
     /// First the bytes, then the lines that vouch for them.
     Status checkpoint() {
-        for (OutputFile& file : files_) {
-            NEREUS_TRY(file.sync());
+        for (const size_t file : dirty_) {
+            NEREUS_TRY(files_[file].sync());
         }
+        dirty_.clear();
         NEREUS_TRY(journal_->add(pending_));
         pending_.clear();
         n_bytes_pending_ = 0;
@@ -131,6 +134,7 @@ class FolderPackWriter final : public PackWriter {
     uint64_t position_ = 0;  ///< bytes of the blob written
     Digest digest_;
     std::vector<uint64_t> pending_;  ///< written, not yet in the journal
+    std::set<size_t> dirty_;         ///< files written since the last sync
     uint64_t n_bytes_pending_ = 0;
     uint64_t n_bytes_done_ = 0;
 };
