@@ -104,7 +104,7 @@ TEST(Pack, a_pack_of_a_pack_without_rounding_is_the_pack_of_its_source) {
     pack_into(source_path("tests/golden/v3_fp8"), "q8", folder.path() / "direct");
     const auto second = files_of(folder.path() / "second");
     const auto direct = files_of(folder.path() / "direct");
-    EXPECT_EQ(second.at("experts-00000.bin"), direct.at("experts-00000.bin"));
+    EXPECT_TRUE(second.at("experts-00000.bin") == direct.at("experts-00000.bin"));
 }
 
 TEST(Pack, every_file_has_the_same_bytes_whatever_the_thread_count) {
@@ -114,8 +114,8 @@ TEST(Pack, every_file_has_the_same_bytes_whatever_the_thread_count) {
         pack_into(source_path(source), "q4", base / "one", 1);
         pack_into(source_path(source), "q4", base / "two", 2);
         pack_into(source_path(source), "q4", base / "five", 5);
-        EXPECT_EQ(files_of(base / "one"), files_of(base / "two")) << source;
-        EXPECT_EQ(files_of(base / "one"), files_of(base / "five")) << source;
+        EXPECT_TRUE(files_of(base / "one") == files_of(base / "two")) << source;
+        EXPECT_TRUE(files_of(base / "one") == files_of(base / "five")) << source;
     }
 }
 

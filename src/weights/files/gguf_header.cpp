@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/check.h"
 #include "base/units.h"
 #include "weights/files/printable.h"
 #include "weights/files/tensor_layout.h"
@@ -214,6 +215,13 @@ Result<StoredTensor> place_tensor(const Entry& entry, const DataArea& area) {
 }
 
 }  // namespace
+
+uint32_t gguf_type_of(FormatId format) {
+    const auto* row = std::find_if(kTypes.begin(), kTypes.end(),
+                                   [&](const TypeRow& r) { return r.format == format; });
+    NEREUS_CHECK(row != kTypes.end());
+    return row->id;
+}
 
 Result<GgufFile> read_gguf(std::span<const std::byte> bytes, std::string_view file) {
     GgufFile result;

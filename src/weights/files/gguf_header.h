@@ -24,4 +24,7 @@ struct GgufFile {
 /// type)
 Result<GgufFile> read_gguf(std::span<const std::byte> bytes, std::string_view file);
 
+/// ggml's number of a format that GGUF has.
+uint32_t gguf_type_of(FormatId format);
+
 }  // namespace nereus

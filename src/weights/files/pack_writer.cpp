@@ -32,10 +32,15 @@ class FolderPackWriter final : public PackWriter {
         for (const PackManifest::File& file : manifest_.files) {
             files_.push_back(NEREUS_TRY(OutputFile::open(folder_ / file.name)));
         }
+        std::vector<uint64_t> ends(files_.size());  // what lies behind is of no journal
         next_ = std::min(journal_->done().size(), manifest_.blobs.size());
         for (size_t i = 0; i < next_; ++i) {
             manifest_.blobs[i].checksum = journal_->done()[i];
             n_bytes_done_ += manifest_.blobs[i].n_bytes;
+            ends[manifest_.blobs[i].file] = manifest_.blobs[i].offset + manifest_.blobs[i].n_bytes;
+        }
+        for (size_t i = 0; i < files_.size(); ++i) {
+            NEREUS_TRY(cut_file(files_[i], ends[i]));
         }
         return check_space();
     }
@@ -74,6 +79,17 @@ class FolderPackWriter final : public PackWriter {
     }
 
   private:
+    static Status cut_file(OutputFile& file, uint64_t end) {
+        const uint64_t size = NEREUS_TRY(file.size());
+        if (size < end) {
+            return make_error(ErrorCode::kCorrupt,
+                              "{}: {} bytes, the journal says that {} are written; delete the "
+                              "folder and pack the model again",
+                              file.path().string(), size, end);
+        }
+        return file.resize(end);
+    }
+
     /// A disk that cannot hold the pack is better known at once than after an hour.
     Status check_space() const {
         std::error_code code;
