@@ -42,7 +42,7 @@ struct CommonOptions {
     int threads = 0;                   ///< 0: all usable cores
     std::string isa;                   ///< "": the fastest kernel table
     std::string format;                ///< "" or "auto": chosen from the model, see open.h
-    std::string activations = "auto";  ///< or "f32": not rounded to 8 bits where the format says so
+    std::string activations = "auto";  ///< or "f32", "int8": of quantised GGUF weights
 };
 
 /// Runs the subcommand after parsing. An Error is printed and mapped by exit_code_of; a command

@@ -319,8 +319,9 @@ OpenOptions open_options(const CommonOptions& common) {
     options.threads = common.threads;
     options.isa = common.isa;
     options.format = common.format;
-    options.activations =
-        common.activations == "f32" ? ActivationsChoice::kF32 : ActivationsChoice::kOfFormat;
+    options.activations = common.activations == "f32"    ? ActivationsChoice::kF32
+                          : common.activations == "int8" ? ActivationsChoice::kOfFormat
+                                                         : ActivationsChoice::kAuto;
     return options;
 }
 

@@ -56,7 +56,7 @@ struct OpenOptions {
     int threads = 0;     ///< 0: all usable cores
     std::string isa;     ///< "": the fastest
     std::string format;  ///< "", "auto" or a name of create_native_format
-    ActivationsChoice activations = ActivationsChoice::kOfFormat;
+    ActivationsChoice activations = ActivationsChoice::kAuto;
     LoadProgress progress;
 };
 

@@ -42,8 +42,8 @@ constexpr CommonFlag kIsaFlag = {
 constexpr CommonFlag kFormatFlag = {"--format", "chat format (default: auto, from the model)"};
 constexpr CommonFlag kActivationsFlag = {
     "--activations",
-    "auto: rounded to 8 bits where a GGUF's weights are quantised, as llama.cpp does; f32: never "
-    "(default: auto)"};
+    "of quantised GGUF weights. int8: rounded to 8 bits as llama.cpp does, fastest; f32: never; "
+    "auto: int8 for blocks of 32, f32 for K-quants (default: auto)"};
 constexpr CommonFlag kCommonFlags[] = {kThreadsFlag, kIsaFlag, kFormatFlag, kActivationsFlag};
 
 /// How many insertions, deletions, replacements and swaps of neighbours make b of a.
@@ -123,7 +123,7 @@ void add_common(CLI::App& app, CommonOptions& common) {
         ->type_name("NAME");
     app.add_option(std::string(kActivationsFlag.name), common.activations,
                    std::string(kActivationsFlag.help))
-        ->check(CLI::IsMember({"auto", "f32"}))
+        ->check(CLI::IsMember({"auto", "int8", "f32"}))
         ->type_name("NAME");
 }
 

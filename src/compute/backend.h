@@ -137,9 +137,10 @@ class Backend {
 /// Names of the kernel tables this CPU can run, fastest first; the last is "portable".
 std::vector<std::string> available_isas();
 
-/// Which activations products use: the format's own, or F32 for all formats but panels, which have
-/// no other definition.
-enum class ActivationsChoice { kOfFormat, kF32 };
+/// Which activations products of GGUF's block formats use (panel formats have no other than their
+/// own): what the format's row says; F32; or F32 for superblocks of 256, whose one scale costs more
+/// than the 0.3 % of perplexity that a file may differ from llama.cpp's (docs/decisions/0006).
+enum class ActivationsChoice { kOfFormat, kF32, kAuto };
 
 /// isa: a name of available_isas(), or "" for the fastest. errors: unsupported (the message lists
 /// the available names). The pool must outlive the backend.

@@ -35,7 +35,7 @@ constexpr std::array kFormats = {
     Format{FormatId::kQ4K, "q4_k", 256, 144, decode_q4_k, nullptr, kPer256, unpack_q4_k},
     Format{FormatId::kQ5K, "q5_k", 256, 176, decode_q5_k, nullptr, kPer256, unpack_q5_k},
     Format{FormatId::kQ6K, "q6_k", 256, 210, decode_q6_k, nullptr, kPer256, unpack_q6_k},
-    Format{FormatId::kIq2Xxs, "iq2_xxs", 256, 66, decode_iq2_xxs, nullptr, Activations::kF32, unpack_iq2_xxs},
+    Format{FormatId::kIq2Xxs, "iq2_xxs", 256, 66, decode_iq2_xxs, nullptr, kPer256, unpack_iq2_xxs},
     Format{FormatId::kIq4Nl, "iq4_nl", 32, 18, decode_iq4_nl, nullptr, kPer32, unpack_iq4_nl},
     Format{FormatId::kMxfp4, "mxfp4", 32, 17, decode_mxfp4, nullptr, kPer32, unpack_mxfp4},
     Format{FormatId::kQ8, "q8", 1, 0, decode_q8, nullptr, Activations::kPanels, nullptr, &kQ8Panel},

@@ -114,9 +114,11 @@ void Matmul::run(std::span<const MatmulTask> tasks) {
 }
 
 Activations Matmul::activations_of(const MatmulTask& task) const {
+    const Activations own = task.weight.format->activations;
     const bool stay_floats =
-        task.transposed || (choice_ == ActivationsChoice::kF32 && !has_panels(task));
-    return stay_floats ? Activations::kF32 : task.weight.format->activations;
+        task.transposed || (choice_ == ActivationsChoice::kF32 && !has_panels(task)) ||
+        (choice_ == ActivationsChoice::kAuto && own == Activations::kInt8Per256);
+    return stay_floats ? Activations::kF32 : own;
 }
 
 int64_t Matmul::unit_of(const MatmulTask& task, bool int8) const {
