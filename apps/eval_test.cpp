@@ -189,7 +189,7 @@ TEST(EvalFlags, what_is_needed_is_asked_for) {
 }
 
 TEST(EvalFlags, a_wrong_subcommand_is_answered_with_the_right_ones) {
-    expect_error({"eval"}, "expected logits, greedy, ppl, found nothing");
+    expect_error({"eval"}, "expected logits, greedy, ppl, kl, found nothing");
     expect_error({"eval", "lgits"}, "did you mean logits?");
     expect_error({"eval", "pll", "x"}, "x");
     expect_error({"eval", "greedy", kV3, "--tokens", ids_file("[1]"), "surplus"},
@@ -312,8 +312,11 @@ TEST(Bench, its_json_has_these_fields_and_they_agree) {
         EXPECT_GE(json[phase]["high"].get<double>(), median);
     }
     const double speed = json["decode"]["tokens_per_second"];
-    EXPECT_NEAR(json["gb_per_second"].get<double>(),
-                json["bytes_per_token"].get<double>() * speed / 1e9, 1e-6);
+    EXPECT_NEAR(
+        json["gb_per_second"].get<double>(),
+        (json["weight_bytes_per_step"].get<double>() + json["cache_bytes_per_step"].get<double>()) *
+            speed / 1e9,
+        1e-6);
 }
 
 TEST(Bench, reads_at_most_what_inspect_says_and_nearly_all_of_it) {

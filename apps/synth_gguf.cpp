@@ -88,6 +88,10 @@ FormatId q4_k_m_format(const ModelTensor& tensor, const ModelConfig& config) {
     const bool large = tensor.role == TensorRole::kHead ||
                        (careful && more_bits(tensor.layer, config.num_hidden_layers));
     constexpr int64_t kSuperBlock = 256;
+    constexpr int64_t kBlock = 32;
+    if (tensor.cols % kBlock != 0) {
+        return FormatId::kF16;
+    }
     if (tensor.cols % kSuperBlock != 0) {  // what llama-quantize falls back to
         return large ? FormatId::kQ8_0 : FormatId::kQ5_0;
     }

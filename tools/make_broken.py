@@ -26,6 +26,7 @@ FP8 = ROOT / "tests" / "golden" / "v3_fp8"
 SEED = ROOT / "models" / "nereus-seed"
 GGUF = ROOT / "tests" / "data" / "gguf" / "qwen2.gguf"
 GGUF_SPLIT = ROOT / "tests" / "data" / "gguf"
+PACK = ROOT / "tests" / "data" / "pack"
 
 SECONDS_MAX = 1.0
 KILOBYTES_MAX = 200_000
@@ -673,9 +674,110 @@ def split_part_repeated(folder):
     return folder / "qwen2-split-00001-of-00002.gguf"
 
 
+# Packs --------------------------------------------------------------------------------------------
+
+def edit_pack(folder, change):
+    edit_json(folder / "pack.json", change)
+
+
+@case(source=PACK)
+def pack_truncated_experts(folder):
+    os.truncate(folder / "experts-00000.bin", 5000)
+
+
+@case(source=PACK)
+def pack_missing_file(folder):
+    (folder / "dense.bin").unlink()
+
+
+@case(source=PACK)
+def pack_directory_instead_of_file(folder):
+    (folder / "dense.bin").unlink()
+    (folder / "dense.bin").mkdir()
+
+
+@case(source=PACK)
+def pack_fifo_instead_of_file(folder):
+    (folder / "dense.bin").unlink()
+    os.mkfifo(folder / "dense.bin")
+
+
+@case(source=PACK)
+def pack_unfinished(folder):
+    (folder / "pack.json").rename(folder / "pack.partial")
+
+
+@case(source=PACK)
+def pack_json_cut(folder):
+    os.truncate(folder / "pack.json", 700)
+
+
+@case(source=PACK)
+def pack_of_a_later_version(folder):
+    edit_pack(folder, lambda p: p.update(nereus_pack=2))
+
+
+@case(source=PACK)
+def pack_unknown_format(folder):
+    edit_pack(folder, lambda p: p["blobs"][4]["tensors"][0].update(format="q3"))
+
+
+@case(source=PACK)
+def pack_overlapping_blobs(folder):
+    edit_pack(folder, lambda p: p["blobs"][4].update(offset=p["blobs"][3]["offset"]))
+
+
+@case(source=PACK)
+def pack_huge_shape(folder):
+    edit_pack(folder, lambda p: p["blobs"][4]["tensors"][0].update(shape=[1 << 40, 1 << 40]))
+
+
+@case(source=PACK)
+def pack_million_levels(folder):
+    edit_pack(folder, lambda p: "[" * 1_000_000)
+
+
+@case(source=PACK)
+def pack_file_outside_its_folder(folder):
+    edit_pack(folder, lambda p: p["files"][0].update(name="../../etc/passwd"))
+
+
+@case("greedy", source=PACK)
+def pack_without_a_tensor(folder):
+    edit_pack(folder, lambda p: p["blobs"].pop(4) and None)
+
+
+@case("greedy", source=PACK)
+def pack_shape_of_another_model(folder):
+    set_config(folder, hidden_size=80)
+
+
+@case("greedy", source=PACK)
+def pack_published_kv_b_in_panels(folder):
+    """kv_b of the right shape, but panels have no transposed product."""
+    def change(pack):
+        for blob in pack["blobs"]:
+            for tensor in blob["tensors"]:
+                if tensor["name"].endswith("experts.3.down_proj.weight"):
+                    tensor["name"] = "model.layers.0.self_attn.kv_b_proj.weight"
+    edit_pack(folder, change)
+
+
+@case("verify", source=PACK)
+def pack_one_bit_changed(folder):
+    patch(folder / "experts-00000.bin", 4096 + 100, b"\x55\x01")
+
+
+@case("verify", source=PACK)
+def pack_verify_of_a_folder(folder):
+    for path in folder.iterdir():
+        if path.name != "config.json":
+            path.unlink()
+
+
 # Making and running -------------------------------------------------------------------------------
 
-COPIED = {".json", ".safetensors"}
+COPIED = {".json", ".safetensors", ".bin"}
 
 
 def copy_source(source, folder):
@@ -700,6 +802,7 @@ def copy_source(source, folder):
 def arguments(command, model, tokens):
     return {"inspect": ["inspect", str(model)],
             "greedy": ["eval", "greedy", str(model), "--tokens", str(tokens), "-n", "1"],
+            "verify": ["pack", str(model), "--verify"],
             "run": ["run", str(model), "hi"]}[command]
 
 

@@ -28,6 +28,9 @@ class WeightSet {
     /// A tensor of n numbers as floats, owned by the set.
     Result<const float*> vector(const std::string& name, int64_t n);
 
+    /// The checkpoint's path, for messages.
+    std::string origin() const { return checkpoint_->path().string(); }
+
     /// Bytes of the matrices bound so far.
     int64_t n_bytes() const { return n_bytes_; }
 

@@ -39,9 +39,7 @@ class FakeHeader final : public GgufMetadata {
     std::vector<std::string_view> strings(std::string_view key) const override {
         return key == "tokenizer.ggml.tokens" ? tokens : std::vector<std::string_view>();
     }
-    std::vector<double> numbers(std::string_view) const override {
-        return {};
-    }
+    std::vector<double> numbers(std::string_view) const override { return {}; }
     std::string as_file() const override { return {}; }
 
   private:

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "weights/files/gguf_header.h"
+#include "weights/files/pack_manifest.h"
 #include "weights/files/safetensors_header.h"
 #include "weights/files/testing.h"
 
@@ -38,6 +39,13 @@ TEST(Corpus, safetensors_seeds_are_read) {
 
 TEST(Corpus, gguf_seeds_are_read) {
     EXPECT_GE(replay("gguf", [](auto bytes) { return read_gguf(bytes, "x"); }), 23);
+}
+
+TEST(Corpus, pack_seeds_are_read) {
+    const auto read = [](auto bytes) {
+        return parse_manifest({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, "x");
+    };
+    EXPECT_EQ(replay("pack", read), 3);
 }
 
 }  // namespace

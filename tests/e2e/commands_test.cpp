@@ -244,7 +244,7 @@ TEST(Commands, bad_usage_and_bad_requests_are_one_line_and_exit_code_two) {
     expect_refused({"tokenize", kSeed, "--file", object}, "array of strings");
     expect_refused({"tokenize", kSeed, "--file", wild}, "element 0");
     expect_refused({"eval", "greedy", kV3, "--tokens", wild}, "99999999");
-    expect_refused({"eval"}, "expected logits, greedy, ppl, found nothing");
+    expect_refused({"eval"}, "expected logits, greedy, ppl, kl, found nothing");
     expect_refused({"inspect", kV3, "--threads", "0"}, "--threads");
     expect_refused({"eval", "greedy", kV3, "--tokens", object, "--isa", "sse9"}, "sse9");
     expect_refused({"template", kV3, "--request", object}, kV3);

@@ -120,19 +120,19 @@ struct Build {
     Result<const float*> optional_vector(Part part, int64_t layer, int64_t n) const {
         return has(part, layer) ? vector(part, layer, n) : Result<const float*>(nullptr);
     }
-};
-
-/// Rows [begin, begin + n) of a matrix. errors: unsupported where they are not whole panels
-inline Result<Weight> slice(const Weight& all, int64_t begin, int64_t n, const std::string& name) {
-    const int64_t together = all.format->rows_together();
-    if (begin % together != 0 || n % together != 0) {
-        return make_error(ErrorCode::kUnsupported,
-                          "tensor {}: rows {} to {} of {} cannot be used alone, they lie in groups "
-                          "of {}; pack the model again",
-                          name, begin, begin + n, all.format->name, together);
+    /// Rows [begin, begin + n) of a matrix. errors: unsupported where they are not whole panels
+    Result<Weight> slice(const Weight& all, int64_t begin, int64_t n,
+                         const std::string& name) const {
+        const int64_t together = all.format->rows_together();
+        if (begin % together != 0 || n % together != 0) {
+            return make_error(ErrorCode::kUnsupported,
+                              "{}: tensor {}: rows {} to {} of {} cannot be used alone, they lie "
+                              "in groups of {}; pack the model again",
+                              weights.origin(), name, begin, begin + n, all.format->name, together);
+        }
+        return all.slice_rows(begin, n);
     }
-    return all.slice_rows(begin, n);
-}
+};
 
 Result<std::unique_ptr<AttentionBlock>> build_latent_attention(const Build& build, int64_t layer);
 Result<std::unique_ptr<AttentionBlock>> build_grouped_attention(const Build& build, int64_t layer);

@@ -147,7 +147,7 @@ Result<Weight> bind_one(const Build& build, Part part, int64_t layer, int64_t ex
     const std::string stack = tensor_name(part, build.kind, layer);
     const int64_t n_experts = build.config.n_routed_experts;
     const Weight all = NEREUS_TRY(build.weights.matrix(stack, n_experts * rows, cols));
-    return slice(all, expert * rows, rows, stack);
+    return build.slice(all, expert * rows, rows, stack);
 }
 
 }  // namespace

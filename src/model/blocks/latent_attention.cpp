@@ -222,12 +222,12 @@ Status bind_heads(const Build& build, int64_t layer, LatentWeights& w) {
         const std::string name = tensor_name(Part::kKvB, build.kind, layer);
         if (kv_b.format->panel != nullptr) {  // the absorbed form multiplies its transpose
             return make_error(ErrorCode::kUnsupported,
-                              "tensor {}: {} has no transposed product; expected k_b and v_b", name,
-                              kv_b.format->name);
+                              "{}: tensor {}: {} has no transposed product; expected k_b and v_b",
+                              build.weights.origin(), name, kv_b.format->name);
         }
         for (int64_t h = 0; h < n_heads; ++h) {
-            w.k.push_back(NEREUS_TRY(slice(kv_b, h * both, nope, name)));
-            w.v.push_back(NEREUS_TRY(slice(kv_b, h * both + nope, c.v_head_dim, name)));
+            w.k.push_back(NEREUS_TRY(build.slice(kv_b, h * both, nope, name)));
+            w.v.push_back(NEREUS_TRY(build.slice(kv_b, h * both + nope, c.v_head_dim, name)));
         }
         return {};
     }
@@ -235,10 +235,10 @@ Status bind_heads(const Build& build, int64_t layer, LatentWeights& w) {
     const Weight v_b =
         NEREUS_TRY(build.matrix(Part::kVB, layer, n_heads * c.v_head_dim, c.kv_lora_rank));
     for (int64_t h = 0; h < n_heads; ++h) {
-        w.k.push_back(NEREUS_TRY(slice(k_b, h * c.kv_lora_rank, c.kv_lora_rank,
-                                       tensor_name(Part::kKB, build.kind, layer))));
-        w.v.push_back(NEREUS_TRY(
-            slice(v_b, h * c.v_head_dim, c.v_head_dim, tensor_name(Part::kVB, build.kind, layer))));
+        w.k.push_back(NEREUS_TRY(build.slice(k_b, h * c.kv_lora_rank, c.kv_lora_rank,
+                                             tensor_name(Part::kKB, build.kind, layer))));
+        w.v.push_back(NEREUS_TRY(build.slice(v_b, h * c.v_head_dim, c.v_head_dim,
+                                             tensor_name(Part::kVB, build.kind, layer))));
     }
     return {};
 }

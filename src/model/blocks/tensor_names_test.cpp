@@ -280,9 +280,10 @@ TEST(TensorNames, gguf_names_are_those_of_the_converter) {
     }
     EXPECT_EQ(tensor_name(Part::kExpertUp, CheckpointKind::kHuggingFace, 7, 3),
               "model.layers.7.mlp.experts.3.up_proj.weight");
-    for (const Part part : {Part::kRopeFactors, Part::kKB, Part::kVB}) {
-        EXPECT_EQ(tensor_name(part, CheckpointKind::kHuggingFace), "") << "GGUF's alone";
-    }
+    EXPECT_EQ(tensor_name(Part::kRopeFactors, CheckpointKind::kHuggingFace), "") << "GGUF's alone";
+    EXPECT_EQ(tensor_name(Part::kKB, CheckpointKind::kHuggingFace, 7),
+              "model.layers.7.self_attn.k_b_proj.weight")
+        << "of packs";
 }
 
 TEST(TensorNames, no_two_parts_share_a_name) {

@@ -1,0 +1,149 @@
+// pack and synth, and every command that takes a model, given a pack.
+
+#include <gmock/gmock.h>
+
+#include "tests/e2e/run_process.h"
+
+namespace nereus {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+std::string source(const char* relative) { return std::string(NEREUS_SOURCE_DIR) + "/" + relative; }
+
+/// A folder below the scratch folder that nothing is in.
+std::string fresh(const std::string& name) {
+    const fs::path path = scratch_folder() / ("pack-" + name);
+    fs::remove_all(path);
+    return path.string();
+}
+
+std::string packed(const char* model, const std::string& format) {
+    const std::string folder = fresh(fs::path(model).filename().string() + "-" + format);
+    const ProcessResult result =
+        run_program({"pack", source(model), "--format", format, "--out", folder, "--verify"});
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    EXPECT_THAT(result.out, AllOf(StartsWith(folder), HasSubstr("bits a weight")));
+    return folder;
+}
+
+class PackedSeed : public testing::TestWithParam<const char*> {};
+
+TEST_P(PackedSeed, every_command_takes_the_pack_where_it_takes_the_model) {
+    const std::string pack = packed(GetParam(), "q8");
+    const ProcessResult inspected = run_program({"inspect", pack});
+    EXPECT_EQ(inspected.exit_code, 0) << inspected.err;
+    EXPECT_THAT(inspected.out, AllOf(HasSubstr("format           q8"), HasSubstr("routed_experts"),
+                                     HasSubstr("deepseek_v3")));
+    const fs::path text = scratch_folder() / "text.txt";
+    std::ofstream(text) << "Hello there, how are you?";
+    EXPECT_EQ(run_program({"tokenize", pack, "--file", text}).out,
+              run_program({"tokenize", source(GetParam()), "--file", text}).out);
+    const fs::path request = scratch_folder() / "request.json";
+    std::ofstream(request) << R"({"messages": [{"role": "user", "content": "Hi"}],
+                                  "add_generation_prompt": true})";
+    const ProcessResult prompt = run_program({"template", pack, "--request", request});
+    EXPECT_EQ(prompt.exit_code, 0) << prompt.err;
+    EXPECT_EQ(prompt.out, run_program({"template", source(GetParam()), "--request", request}).out);
+    const fs::path tokens = scratch_folder() / "tokens.json";
+    std::ofstream(tokens) << "[5, 6, 7, 8, 9, 10, 11, 12]";
+    for (const std::vector<std::string>& arguments : std::vector<std::vector<std::string>>{
+             {"eval", "greedy", pack, "--tokens", tokens, "-n", "3"},
+             {"bench", pack, "--prompt", "4", "--generate", "2", "--repeat", "1"},
+             {"run", pack, "Hi", "--greedy", "--max-tokens", "8"}}) {
+        const ProcessResult result = run_program(arguments);
+        EXPECT_EQ(result.exit_code, 0) << arguments[0] << ": " << result.err;
+        EXPECT_FALSE(result.out.empty()) << arguments[0];
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(sources, PackedSeed,
+                         testing::Values("models/nereus-seed", "tests/data/seed-q8_0.gguf"),
+                         [](const auto& row) {
+                             return std::string(row.param).ends_with("gguf") ? "gguf" : "folder";
+                         });
+
+TEST(PackCommand, wrong_flags_end_in_one_line_that_names_the_formats) {
+    const std::string seed = source("models/nereus-seed");
+    const ProcessResult format =
+        run_program({"pack", seed, "--format", "q5", "--out", fresh("q5")});
+    EXPECT_EQ(format.exit_code, 2);
+    EXPECT_THAT(format.err, HasSubstr("q8, q4, q4-mixed, q2, bf16, f32"));
+    const ProcessResult nothing = run_program({"pack", seed});
+    EXPECT_EQ(nothing.exit_code, 2);
+    EXPECT_THAT(nothing.err, HasSubstr("--format and --out"));
+    EXPECT_THAT(run_program({"pack", "--help"}).out, HasSubstr("q4-mixed"));
+}
+
+TEST(PackCommand, packing_again_says_the_same_and_another_format_does_not_overwrite) {
+    const std::string pack = packed("tests/golden/qwen2", "q4");
+    const ProcessResult again =
+        run_program({"pack", source("tests/golden/qwen2"), "--format", "q4", "--out", pack});
+    EXPECT_EQ(again.exit_code, 0) << again.err;
+    const ProcessResult other =
+        run_program({"pack", source("tests/golden/qwen2"), "--format", "q8", "--out", pack});
+    EXPECT_EQ(other.exit_code, 2);
+    EXPECT_THAT(other.err, HasSubstr("another pack"));
+}
+
+class Synthetic : public testing::TestWithParam<const char*> {};
+
+TEST_P(Synthetic, every_kind_of_file_of_every_family_can_be_run) {
+    for (const char* config :
+         {"tests/data/pack/config.json", "tests/golden/v3_fp8/config.json",
+          "tests/golden/qwen2/config.json", "tests/golden/llama3/config.json"}) {
+        const std::string out = fresh(std::string("synth-") + GetParam());
+        const ProcessResult made = run_program({"synth", source(config), "--format", GetParam(),
+                                                "--out", out, "--seed", "3", "--layers", "2"});
+        ASSERT_EQ(made.exit_code, 0) << made.err;
+        EXPECT_THAT(made.out, HasSubstr("2 layers"));
+        const fs::path tokens = scratch_folder() / "few.json";
+        std::ofstream(tokens) << "[5, 6, 7]";
+        const ProcessResult run =
+            run_program({"eval", "greedy", out, "--tokens", tokens, "-n", "4"});
+        EXPECT_EQ(run.exit_code, 0) << config << ": " << run.err;
+        fs::remove_all(out);
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(formats, Synthetic,
+                         testing::Values("q8", "q4", "q4-mixed", "q2", "bf16", "fp8",
+                                         "gguf-q4_k_m"),
+                         [](const auto& row) {
+                             std::string name = row.param;
+                             std::replace(name.begin(), name.end(), '-', '_');
+                             return name;
+                         });
+
+TEST(SynthCommand, the_seed_decides_the_bytes_and_threads_do_not) {
+    const std::string config = source("tests/data/pack/config.json");
+    std::vector<std::string> bytes;
+    for (const auto& [seed, threads] : {std::pair{"1", "1"}, {"1", "2"}, {"2", "1"}}) {
+        const std::string out = fresh("seed");
+        const ProcessResult made = run_program({"synth", config, "--format", "q4", "--out", out,
+                                                "--seed", seed, "--threads", threads});
+        ASSERT_EQ(made.exit_code, 0) << made.err;
+        bytes.push_back(file_text(fs::path(out) / "dense.bin") +
+                        file_text(fs::path(out) / "pack.json"));
+    }
+    EXPECT_TRUE(bytes[0] == bytes[1]);
+    EXPECT_FALSE(bytes[0] == bytes[2]);
+}
+
+TEST(SynthCommand, too_many_layers_and_unknown_formats_are_refused) {
+    const std::string config = source("tests/data/pack/config.json");
+    const ProcessResult layers =
+        run_program({"synth", config, "--format", "q4", "--out", fresh("x"), "--layers", "3"});
+    EXPECT_EQ(layers.exit_code, 2);
+    EXPECT_THAT(layers.err, HasSubstr("has 2 layers"));
+    const ProcessResult format =
+        run_program({"synth", config, "--format", "q5", "--out", fresh("x")});
+    EXPECT_EQ(format.exit_code, 2);
+    EXPECT_THAT(format.err, HasSubstr("gguf-q4_k_m"));
+}
+
+}  // namespace
+}  // namespace nereus
