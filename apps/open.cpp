@@ -314,6 +314,15 @@ Result<OpenedText> text_of(const Checkpoint& checkpoint, const std::string& form
 
 fs::path bundled_model() { return NEREUS_BUNDLED_MODEL; }
 
+std::optional<KvFormat> cache_option(const CommonOptions& common) {
+    for (const KvFormatRow& row : kKvFormats) {
+        if (row.name == common.cache) {
+            return row.format;
+        }
+    }
+    return std::nullopt;
+}
+
 OpenOptions open_options(const CommonOptions& common) {
     OpenOptions options;
     options.threads = common.threads;
@@ -322,6 +331,7 @@ OpenOptions open_options(const CommonOptions& common) {
     options.activations = common.activations == "f32"    ? ActivationsChoice::kF32
                           : common.activations == "int8" ? ActivationsChoice::kOfFormat
                                                          : ActivationsChoice::kAuto;
+    options.cache = cache_option(common);
     return options;
 }
 
@@ -357,6 +367,7 @@ Result<OpenedModel> open_model(const fs::path& path, const OpenOptions& options)
     }
     LoadOptions load;
     load.progress = options.progress;
+    load.cache = options.cache;
     opened.model = NEREUS_TRY(load_model(*opened.checkpoint, *opened.backend, load));
     opened.generation = NEREUS_TRY(generation_of(opened));
     return opened;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -54,13 +55,14 @@ using LoadProgress = std::function<void(double fraction)>;
 enum class AttentionForm { kAbsorbed, kExpanded };
 
 struct LoadOptions {
-    AttentionForm attention_form = AttentionForm::kAbsorbed;
+    AttentionForm attention_form = AttentionForm::kAbsorbed;  ///< expanded: f32 caches only
+    std::optional<KvFormat> cache;  ///< of the cache's rows; without: see model/kv_format.h
     LoadProgress progress;
 };
 
 /// Binds the checkpoint's tensors to the family's names and checks every shape. The checkpoint and
 /// backend must outlive the model.
-/// errors: unsupported (family), not_found (tensor), corrupt (shape; names expected and found)
+/// errors: unsupported (family; cache), not_found (tensor), corrupt (shape; names expected and found)
 Result<std::unique_ptr<Model>> load_model(const Checkpoint& checkpoint, Backend& backend,
                                           const LoadOptions& options = {});
 

@@ -40,8 +40,12 @@ class RowGains {
 
 class LoadedModel final : public Model {
   public:
-    LoadedModel(const Checkpoint& checkpoint, Backend& backend, ModelConfig config)
-        : backend_(backend), config_(std::move(config)), weights_(checkpoint) {}
+    LoadedModel(const Checkpoint& checkpoint, Backend& backend, ModelConfig config,
+                KvFormat kv_format)
+        : backend_(backend),
+          config_(std::move(config)),
+          kv_format_(kv_format),
+          weights_(checkpoint) {}
 
     /// Binds every tensor. errors: see load_model
     Status bind(CheckpointKind kind, const LoadOptions& options);
@@ -66,6 +70,7 @@ class LoadedModel final : public Model {
 
     Backend& backend_;
     ModelConfig config_;
+    KvFormat kv_format_;
     WeightSet weights_;
     Weight embedding_;                   ///< [vocab_size, hidden_size]
     const float* final_norm_ = nullptr;  ///< [hidden_size]
@@ -77,6 +82,7 @@ class LoadedModel final : public Model {
     Scratch scratch_;
     RowGains gains_;
     std::vector<PagedRows> visible_;
+    std::vector<KvPlace> places_;
     std::vector<MatmulTask> tasks_;
 };
 
