@@ -198,7 +198,8 @@ CommandBody setup(CLI::App& app, const CommonOptions& common) {
                        fmt::format("{}", fmt::join(bundled_names(), ", ")))
         ->required();
     app.add_option("--memory", flags->memory, "one budget, like 12G (default: several)");
-    app.add_option("--as", flags->format, "only this format: published, bf16, q8, q4, q2 ...");
+    app.add_option("--format", flags->format,
+                   "only this number format: published, stored, bf16, q8, q4, q2 ...");
     app.add_option("--context", flags->request.n_context, "tokens to have room for (default 4096)")
         ->check(tokens);
     app.add_option("--prompt", flags->request.n_prompt, "tokens of the prompt (default 512)")
