@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "apps/model_timing.h"
+#include "base/units.h"
 
 namespace nereus {
 namespace {
@@ -48,7 +49,10 @@ std::string report(const OpenedModel& opened, const BenchFlags& flags, const Mod
 }
 
 Result<ExitCode> bench(const BenchFlags& flags, const CommonOptions& common) {
-    const OpenedModel opened = NEREUS_TRY(open_model(flags.model, open_options(common)));
+    OpenOptions options = open_options(common);
+    options.context_tokens =
+        flags.plan.n_sequences * round_up<int64_t>(flags.plan.tokens_each(), 64);
+    const OpenedModel opened = NEREUS_TRY(open_model(flags.model, options));
     const ModelTiming timing = NEREUS_TRY(time_model(opened, flags.plan));
     return print_result(report(opened, flags, timing));
 }
@@ -70,7 +74,8 @@ CommandBody setup(CLI::App& app, const CommonOptions& common) {
     app.add_option("--sequences", flags->plan.n_sequences, "sequences decoded together (default 1)")
         ->check(CLI::Range(int64_t{1}, int64_t{kMaxSequences}))
         ->type_name("N");
-    app.add_option("--chunk", flags->plan.chunk, "tokens of one prefill pass (default 256)")
+    app.add_option("--chunk", flags->plan.chunk,
+                   "tokens of one prefill pass (default: as the model likes)")
         ->check(CLI::Range(int64_t{1}, kTokensMax))
         ->type_name("N");
     app.add_option("--repeat", flags->plan.n_repeat, "timed runs after one warm-up (default 5)")

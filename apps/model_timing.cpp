@@ -24,6 +24,10 @@ int32_t bench_token(int64_t sequence, int64_t position, int64_t vocab_size) {
     return static_cast<int32_t>(bits % static_cast<uint64_t>(vocab_size));
 }
 
+int64_t chunk_of(const OpenedModel& opened, const TimingPlan& plan) {
+    return plan.chunk > 0 ? plan.chunk : opened.model->prefill_chunk();
+}
+
 /// A model with the plan's sequences in a cache.
 class Run {
   public:
@@ -91,12 +95,13 @@ class Run {
 
     Status prefill(size_t sequence) {
         const int64_t last = plan_.n_context + plan_.n_prompt;
-        for (int64_t begin = plan_.n_context; begin < last; begin += plan_.chunk) {
+        const int64_t chunk = chunk_of(opened_, plan_);
+        for (int64_t begin = plan_.n_context; begin < last; begin += chunk) {
             Batch batch;
-            for (int64_t i = begin; i < std::min(begin + plan_.chunk, last); ++i) {
+            for (int64_t i = begin; i < std::min(begin + chunk, last); ++i) {
                 append(batch, sequence, i);
             }
-            if (begin + plan_.chunk >= last) {  // as the engine does: logits of the last token only
+            if (begin + chunk >= last) {  // as the engine does: logits of the last token only
                 batch.logit_rows = {static_cast<int32_t>(batch.tokens.size()) - 1};
             }
             NEREUS_TRY(opened_.model->forward(batch, *cache_));
@@ -227,7 +232,7 @@ Json timing_json(const OpenedModel& opened, const TimingPlan& plan, const ModelT
     json["repeat"] = plan.n_repeat;
     json["context"] = plan.n_context;
     json["sequences"] = plan.n_sequences;
-    json["chunk"] = plan.chunk;
+    json["chunk"] = chunk_of(opened, plan);
     json["prefill"] = speeds_json(timing.prefill, plan.n_prompt);
     json["prefill"]["multiply_adds_per_token"] = work;
     json["prefill"]["multiply_adds_per_second"] = work * timing.prefill.median();

@@ -28,7 +28,7 @@ struct TimingPlan {
     int64_t n_generate = 64;  ///< of each sequence; at least 1
     int64_t n_sequences = 1;
     int64_t n_repeat = 5;  ///< after one warm-up
-    int64_t chunk = 256;   ///< tokens of one forward in prefill; EngineLimits' default
+    int64_t chunk = 0;     ///< tokens of one forward in prefill; 0: as the model likes
 
     int64_t tokens_each() const { return n_context + n_prompt + n_generate; }
 };
