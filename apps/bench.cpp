@@ -5,12 +5,13 @@
 
 #include "apps/model_timing.h"
 #include "base/units.h"
+#include "model/routing_source.h"
 
 namespace nereus {
 namespace {
 
 struct BenchFlags {
-    std::string model;
+    std::string model, routing;
     TimingPlan plan;
     bool json = false;
 };
@@ -25,6 +26,7 @@ std::string report(const OpenedModel& opened, const BenchFlags& flags, const Mod
     if (flags.json) {
         Json json;
         json["model"] = flags.model;
+        json["routing"] = flags.routing.empty() ? Json("of the model") : Json(flags.routing);
         json["version"] = NEREUS_VERSION;
         json.update(numbers);
         return dump_json(json) + "\n";
@@ -45,6 +47,15 @@ std::string report(const OpenedModel& opened, const BenchFlags& flags, const Mod
         numbers["weight_bytes_per_step"].get<double>() / 1e9,
         numbers["cache_bytes_per_step"].get<double>() / 1e9, numbers["gb_per_second"].get<double>(),
         opened.backend->isa(), opened.pool->n_threads());
+    if (numbers["decode"].contains("experts")) {
+        const Json& decode = numbers["decode"]["experts"];
+        text += fmt::format(
+            "experts  {:.1f} % of the uses found in memory, {:.1f} MB from disk a decode step, "
+            "{:.2f} GB for the prompt\n",
+            100 * decode["hit_rate"].get<double>(),
+            decode["disk_bytes"].get<double>() / static_cast<double>(flags.plan.n_generate) / 1e6,
+            numbers["prefill"]["experts"]["disk_bytes"].get<double>() / 1e9);
+    }
     return text;
 }
 
@@ -53,6 +64,12 @@ Result<ExitCode> bench(const BenchFlags& flags, const CommonOptions& common) {
     options.context_tokens =
         flags.plan.n_sequences * round_up<int64_t>(flags.plan.tokens_each(), 64);
     const OpenedModel opened = NEREUS_TRY(open_model(flags.model, options));
+    std::unique_ptr<RoutingSource> routing;
+    if (!flags.routing.empty()) {
+        routing = NEREUS_TRY(
+            replay_routing(NEREUS_TRY(read_routing_trace(flags.routing)), opened.model->config()));
+        opened.model->override_routing(routing.get());
+    }
     const ModelTiming timing = NEREUS_TRY(time_model(opened, flags.plan));
     return print_result(report(opened, flags, timing));
 }
@@ -81,6 +98,9 @@ CommandBody setup(CLI::App& app, const CommonOptions& common) {
     app.add_option("--repeat", flags->plan.n_repeat, "timed runs after one warm-up (default 5)")
         ->check(CLI::Range(int64_t{1}, kRepeatMax))
         ->type_name("R");
+    app.add_option("--routing", flags->routing,
+                   "a recorded routing trace that chooses the experts instead of the router")
+        ->type_name("TRACE");
     app.add_flag("--json", flags->json, "one JSON object");
     return [flags, &common] { return bench(*flags, common); };
 }

@@ -79,5 +79,7 @@ extern const Command kEvalCommand;
 extern const Command kBenchCommand;
 extern const Command kPackCommand;
 extern const Command kSynthCommand;
+extern const Command kDoctorCommand;
+extern const Command kPlanCommand;
 
 }  // namespace nereus

@@ -33,9 +33,10 @@ struct TimingPlan {
     int64_t tokens_each() const { return n_context + n_prompt + n_generate; }
 };
 
-/// Tokens a second over all sequences.
+/// Tokens a second over all sequences, and what the timed runs read of experts on disk.
 struct ModelTiming {
     Speeds prefill, decode;
+    ExpertBankStats prefill_experts, decode_experts;  ///< summed over the runs
 };
 
 /// Runs the plan. The cached rows of the context are filled with small random numbers: attention's

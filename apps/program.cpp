@@ -19,7 +19,8 @@ namespace {
 // The first row is what runs without a subcommand.
 const Command* const kCommands[] = {&kRunCommand,        &kInspectCommand,  &kTokenizeCommand,
                                     &kDetokenizeCommand, &kTemplateCommand, &kEvalCommand,
-                                    &kBenchCommand,      &kPackCommand,     &kSynthCommand};
+                                    &kBenchCommand,      &kPackCommand,     &kSynthCommand,
+                                    &kDoctorCommand,     &kPlanCommand};
 
 constexpr ExitCodeRow kExitCodes[] = {
     {kExitOk, "done"},

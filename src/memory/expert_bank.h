@@ -36,6 +36,19 @@ struct ExpertBankStats {
     int64_t n_hits = 0, n_misses = 0;  ///< requested experts that were there, or were not
     uint64_t n_bytes_read = 0;         ///< from disk, read ahead included
     double wait_seconds = 0;           ///< with nothing left to compute
+
+    ExpertBankStats& operator+=(const ExpertBankStats& other) {
+        n_hits += other.n_hits;
+        n_misses += other.n_misses;
+        n_bytes_read += other.n_bytes_read;
+        wait_seconds += other.wait_seconds;
+        return *this;
+    }
+    /// What was done since `earlier`.
+    ExpertBankStats operator-(const ExpertBankStats& earlier) const {
+        return {n_hits - earlier.n_hits, n_misses - earlier.n_misses,
+                n_bytes_read - earlier.n_bytes_read, wait_seconds - earlier.wait_seconds};
+    }
 };
 
 /// One request at a time: request(), then next() until it is empty or fails.

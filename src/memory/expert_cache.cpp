@@ -11,10 +11,10 @@ namespace nereus {
 namespace {
 
 constexpr CachePolicy kPolicies[] = {
-    {"lru", "the least recently used leaves", 0, 1, 0},
-    {"lfu", "the least used leaves; a use counts half after 64 passes", 1, 64, 0},
-    {"partitioned", "as lfu, every layer with slots of its own", 1, 64, 1},
-    {"fair", "as lfu, a layer keeps half of an equal share", 1, 64, 0.5},
+    {"lru", "the least recently used leaves", 0, 1, false},
+    {"lfu", "the least used leaves; a use counts half after 128 passes", 1, 128, false},
+    {"lru-layer", "as lru, every layer with an equal part of the slots", 0, 1, true},
+    {"lfu-layer", "as lfu, every layer with an equal part of the slots", 1, 128, true},
 };
 constexpr size_t kDefaultPolicy = 3;
 
@@ -62,8 +62,6 @@ Result<ExpertCache> ExpertCache::create(const ExpertCacheSpec& spec) {
 ExpertCache::ExpertCache(const ExpertCacheSpec& spec)
     : spec_(spec),
       live_max_(spec.n_slots - spec.n_guess_slots),
-      layer_floor_(static_cast<int64_t>(spec.policy.layer_share * static_cast<double>(live_max_) /
-                                        static_cast<double>(spec.n_layers))),
       growth_(std::exp2(1 / spec.policy.half_life_passes)),
       entries_(static_cast<size_t>(spec.n_layers * spec.n_experts)),
       slots_(static_cast<size_t>(spec.n_slots), -1),
@@ -188,22 +186,37 @@ void ExpertCache::make_live(int32_t at) {
     ++live_of_[static_cast<size_t>(at / spec_.n_experts)];
 }
 
-/// The live expert that leaves for one of this layer, -1 when all are pinned. Layers at their
-/// floor are spared unless the newcomer is their own or there is no other.
-int32_t ExpertCache::live_victim(int32_t layer) const {
-    int32_t best = -1;
-    int32_t spared = -1;
-    for (size_t l = 0; l + 1 < heaps_.size(); ++l) {
-        if (heaps_[l].empty()) {
-            continue;
-        }
-        const bool open = static_cast<int32_t>(l) == layer || live_of_[l] > layer_floor_;
-        int32_t& candidate = open ? best : spared;
-        if (candidate < 0 || leaves_before(heaps_[l].front(), candidate)) {
-            candidate = heaps_[l].front();
+int64_t ExpertCache::quota_of(int32_t layer) const {
+    return live_max_ / spec_.n_layers + (layer < live_max_ % spec_.n_layers ? 1 : 0);
+}
+
+/// Of the unpinned live experts of the layers that open() names; -1 when there are none.
+template <typename Open>
+int32_t ExpertCache::first_to_leave(const Open& open) const {
+    int32_t first = -1;
+    for (int32_t layer = 0; layer < spec_.n_layers; ++layer) {
+        const Heap& heap = heaps_[static_cast<size_t>(layer)];
+        if (!heap.empty() && open(layer) && (first < 0 || leaves_before(heap.front(), first))) {
+            first = heap.front();
         }
     }
-    return best >= 0 ? best : spared;
+    return first;
+}
+
+/// The live expert that leaves for one of this layer (-1: of none), -1 when all are pinned.
+int32_t ExpertCache::live_victim(int32_t layer) const {
+    const auto any = [](int32_t) { return true; };
+    if (!spec_.policy.by_layer) {
+        return first_to_leave(any);
+    }
+    const auto own = [&](int32_t l) { return l == layer; };
+    const auto over = [&](int32_t l) { return n_live_of(l) > quota_of(l); };
+    const bool has_its_part = layer >= 0 && n_live_of(layer) >= quota_of(layer);
+    int32_t victim = has_its_part ? first_to_leave(own) : first_to_leave(over);
+    if (victim < 0) {
+        victim = has_its_part ? first_to_leave(over) : first_to_leave(own);
+    }
+    return victim >= 0 ? victim : first_to_leave(any);
 }
 
 /// Gives the key the victim's slot, or a free one when victim is -1.

@@ -29,9 +29,11 @@ struct CachePolicy {
     double gain;
     /// Passes after which a use counts half. Not used where gain is 0.
     double half_life_passes;
-    /// Share of an equal part of the slots that other layers may not take from a layer, in [0, 1];
-    /// 1 gives every layer a cache of its own.
-    double layer_share;
+    /// Every layer has an equal part of the slots: a newcomer takes the place of one of its own
+    /// layer, of a layer that has more than its part where its own has less, and of any other only
+    /// where nothing else is unpinned. Without it an expert that comes is the first that the next
+    /// layers push out again, before it could be used a second time.
+    bool by_layer;
 };
 
 std::span<const CachePolicy> all_cache_policies();
@@ -90,8 +92,8 @@ class ExpertCache {
     int64_t n_live() const { return n_live_; }
     int64_t n_guesses() const { return n_guesses_; }
     int64_t n_live_of(int32_t layer) const { return live_of_[static_cast<size_t>(layer)]; }
-    /// Live experts that stay in a layer whatever other layers ask for.
-    int64_t layer_floor() const { return layer_floor_; }
+    /// The layer's equal part of the live experts' slots.
+    int64_t quota_of(int32_t layer) const;
 
   private:
     /// 40 bytes an expert of the model: V3 has 14,848, so 0.6 MB.
@@ -121,11 +123,13 @@ class ExpertCache {
     void count_use(Entry& used);
     void make_live(int32_t at);
     int32_t live_victim(int32_t layer) const;
+    template <typename Open>
+    int32_t first_to_leave(const Open& open) const;
     Admission take(int32_t victim, ExpertKey key, bool guess);
     void remove(int32_t at);
 
     ExpertCacheSpec spec_;
-    int64_t live_max_, layer_floor_;
+    int64_t live_max_;
     double unit_ = 1, growth_;
     int64_t clock_ = 0, n_live_ = 0, n_guesses_ = 0;
     std::vector<Entry> entries_;

@@ -76,7 +76,7 @@ TEST(ExpertCache, lfu_keeps_the_often_used_and_decides_equals_by_recency) {
 TEST(ExpertCache, lfu_forgets_what_was_popular_long_ago) {
     ExpertCache cache = cache_of("lfu", 1, 8, 2);
     use(cache, {0, 1}, 40);
-    use(cache, {0, 2}, 400);  // over six half-lives: 40 old uses weigh less than one new one
+    use(cache, {0, 2}, 800);  // over six half-lives: 40 old uses weigh less than one new one
     EXPECT_EQ(cache.admit({0, 3}).evicted, (ExpertKey{0, 1}));
 }
 
@@ -93,7 +93,7 @@ TEST(ExpertCache, lfu_remembers_an_expert_that_left) {
 
 TEST(ExpertCache, scores_stay_in_order_over_any_number_of_passes) {
     ExpertCache cache = cache_of("lfu", 1, 8, 3);
-    // The unit doubles every 64 passes: 1e100 is reached after 21,260.
+    // The unit doubles every 128 passes: 1e100 is reached after 42,520.
     for (int i = 0; i < 100000; ++i) {
         cache.begin_pass();
         for (const int32_t expert : {0, 1, 2}) {
@@ -106,38 +106,58 @@ TEST(ExpertCache, scores_stay_in_order_over_any_number_of_passes) {
     EXPECT_NE(cache.find({0, 0}), kNone);
 }
 
-TEST(ExpertCache, a_layer_keeps_its_floor_against_other_layers) {
-    ExpertCache cache = cache_of("fair", 4, 16, 16);
-    ASSERT_EQ(cache.layer_floor(), 2);
-    for (int32_t e = 0; e < 4; ++e) {
+TEST(ExpertCache, a_layer_keeps_its_part_against_other_layers) {
+    ExpertCache cache = cache_of("lfu-layer", 4, 16, 18);
+    EXPECT_EQ(cache.quota_of(0), 5);
+    EXPECT_EQ(cache.quota_of(1), 5);
+    EXPECT_EQ(cache.quota_of(2), 4);
+    EXPECT_EQ(cache.quota_of(3), 4);
+    for (int32_t e = 0; e < 5; ++e) {
         for (int32_t layer = 0; layer < 4; ++layer) {
-            cache.admit({layer, e});
+            use(cache, {layer, e});
         }
     }
-    for (int32_t e = 4; e < 16; ++e) {  // layer 0 asks for 12 more, each used many times
+    for (int32_t e = 5; e < 16; ++e) {  // layer 0 asks for 11 more, each used many times
         use(cache, {0, e}, 20);
     }
-    EXPECT_EQ(cache.n_live_of(1), 2);
-    EXPECT_EQ(cache.n_live_of(2), 2);
-    EXPECT_EQ(cache.n_live_of(3), 2);
-    EXPECT_EQ(cache.n_live_of(0), 10);
+    for (int32_t layer = 0; layer < 4; ++layer) {
+        EXPECT_EQ(cache.n_live_of(layer), cache.quota_of(layer)) << layer;
+    }
 }
 
-TEST(ExpertCache, partitioned_layers_do_not_take_from_each_other) {
-    ExpertCache cache = cache_of("partitioned", 2, 8, 8);
-    for (int32_t e = 0; e < 4; ++e) {
+TEST(ExpertCache, a_layer_with_less_than_its_part_takes_from_one_with_more) {
+    ExpertCache cache = cache_of("lru-layer", 2, 8, 8);
+    for (int32_t e = 0; e < 8; ++e) {  // nobody else was there
         use(cache, {0, e});
-        use(cache, {1, e});
     }
-    for (int32_t e = 4; e < 8; ++e) {
-        use(cache, {1, e}, 9);
+    ASSERT_EQ(cache.n_live_of(0), 8);
+    use(cache, {1, 0});
+    use(cache, {1, 1});
+    EXPECT_EQ(cache.n_live_of(0), 6);
+    EXPECT_EQ(cache.n_live_of(1), 2) << "it did not evict its own";
+    for (int32_t e = 2; e < 7; ++e) {
+        use(cache, {1, e});
     }
     EXPECT_EQ(cache.n_live_of(0), 4);
     EXPECT_EQ(cache.n_live_of(1), 4);
 }
 
-TEST(ExpertCache, a_floor_yields_when_everyone_else_is_pinned) {
-    ExpertCache cache = cache_of("partitioned", 2, 4, 2);
+TEST(ExpertCache, a_newcomer_outlives_the_other_layers_of_its_pass_only_in_a_layer_of_its_own) {
+    for (const bool by_layer : {false, true}) {
+        ExpertCache cache = cache_of(by_layer ? "lfu-layer" : "lfu", 2, 8, 4);
+        for (int i = 0; i < 3; ++i) {
+            for (const ExpertKey key : {ExpertKey{0, 0}, {0, 1}, {1, 0}, {1, 1}}) {
+                use(cache, key);
+            }
+        }
+        use(cache, {0, 7});
+        use(cache, {1, 7});
+        EXPECT_EQ(cache.find({0, 7}) != kNone, by_layer);
+    }
+}
+
+TEST(ExpertCache, the_parts_yield_when_everything_else_is_pinned) {
+    ExpertCache cache = cache_of("lfu-layer", 2, 4, 2);
     cache.admit({0, 0});
     cache.admit({1, 0});
     cache.pin({0, 0});
@@ -227,7 +247,7 @@ TEST(ExpertCache, an_unknown_policy_is_refused_with_the_names_there_are) {
     const auto policy = find_cache_policy("clock");
     ASSERT_FALSE(policy.ok());
     EXPECT_NE(policy.error().message.find("lru"), std::string::npos);
-    EXPECT_NE(policy.error().message.find("fair"), std::string::npos);
+    EXPECT_NE(policy.error().message.find("lfu-layer"), std::string::npos);
 }
 
 }  // namespace

@@ -29,6 +29,8 @@ struct Batch {
     std::vector<int32_t> logit_rows;
 };
 
+class RoutingSource;
+
 /// Called with the residual stream [n_tokens, hidden_size] after the embedding (layer 0), after
 /// every layer (1 ...), and after the final norm in place of the last layer's.
 using HiddenObserver = std::function<void(int64_t layer, ConstRows hidden)>;
@@ -45,6 +47,9 @@ class Model {
     /// cache is unchanged then.
     virtual Result<ConstRows> forward(const Batch& batch, KvCache& cache) = 0;
     virtual void observe_hidden(HiddenObserver observer) = 0;
+    /// From now on this chooses the experts (routing_source.h); nullptr: the router again. It must
+    /// outlive its use.
+    virtual void override_routing(RoutingSource* source) = 0;
     /// Weight bytes a single decoded token reads: dense parts plus top_k experts a layer.
     virtual int64_t bytes_per_token() const = 0;
     /// Rows of a prompt that one pass should take: more where each expert must come from disk.

@@ -33,6 +33,7 @@ class FakeModel final : public Model {
         return {.row_floats = {1, 2}, .page_tokens = page_tokens_, .max_tokens = max_tokens};
     }
     void observe_hidden(HiddenObserver) override {}
+    void override_routing(RoutingSource*) override {}
     int64_t bytes_per_token() const override { return 0; }
 
     Result<ConstRows> forward(const Batch& batch, KvCache& cache) override {

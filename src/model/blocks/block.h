@@ -66,8 +66,9 @@ struct Pass {
     RopeTable& rope;
     ExpertBank& experts;
     int64_t layer = 0;
-    std::vector<PagedRows>& visible;  ///< one per token, of the current layer
-    std::vector<MatmulTask>& tasks;   ///< emptied by whoever uses it
+    std::vector<PagedRows>& visible;   ///< one per token, of the current layer
+    std::vector<MatmulTask>& tasks;    ///< emptied by whoever uses it
+    RoutingSource* routing = nullptr;  ///< chooses the experts where there is one
 
     int64_t n_tokens() const { return static_cast<int64_t>(batch.tokens.size()); }
 

@@ -53,6 +53,7 @@ class LoadedModel final : public Model {
     KvSpec kv_spec(int64_t max_tokens) const override;
     Result<ConstRows> forward(const Batch& batch, KvCache& cache) override;
     void observe_hidden(HiddenObserver observer) override { observer_ = std::move(observer); }
+    void override_routing(RoutingSource* source) override { routing_ = source; }
     int64_t bytes_per_token() const override;
     int64_t prefill_chunk() const override { return plan_ ? plan_->prefill_chunk : kPrefillChunk; }
     std::optional<MemoryPlan> memory_plan() const override { return plan_; }
@@ -86,6 +87,7 @@ class LoadedModel final : public Model {
     std::unique_ptr<ExpertBank> experts_;
     RopeTable rope_;
     HiddenObserver observer_;
+    RoutingSource* routing_ = nullptr;
     Scratch scratch_;
     RowGains gains_;
     std::vector<PagedRows> visible_;

@@ -2,7 +2,7 @@
 
 #include <immintrin.h>
 
-#include "bench/rate_loops.h"
+#include "compute/measure/rate_loops.h"
 
 namespace nereus {
 namespace {

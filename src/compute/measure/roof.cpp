@@ -1,4 +1,4 @@
-#include "bench/roof.h"
+#include "compute/roof.h"
 
 #include <fmt/format.h>
 #include <sys/mman.h>
@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "base/check.h"
+#include "compute/measure/rate_kernel.h"
 
 namespace nereus {
 namespace {

@@ -6,7 +6,7 @@
 #include <immintrin.h>
 #include <unistd.h>
 
-#include "bench/rate_loops.h"
+#include "compute/measure/rate_loops.h"
 
 namespace nereus {
 namespace {

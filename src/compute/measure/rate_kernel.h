@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 namespace nereus {
 
@@ -33,6 +34,9 @@ using ReadKernel = uint64_t (*)(const std::byte* data, int64_t n_bytes, int64_t 
 extern const RateKernel kAvx2Int8, kAvx2F32;
 extern const RateKernel kAvx512F32, kAvx512Vnni, kAvx512Bf16;
 extern const RateKernel kAmxInt8, kAmxBf16;
+
+/// All kernels of this build, whether or not they run here.
+std::span<const RateKernel* const> all_rate_kernels();
 
 uint64_t read_avx2(const std::byte* data, int64_t n_bytes, int64_t streams, int64_t ahead);
 uint64_t read_avx512(const std::byte* data, int64_t n_bytes, int64_t streams, int64_t ahead);

@@ -2,7 +2,7 @@
 // The loops of a rate kernel over one instruction set's vectors. Everything lies in an unnamed
 // namespace: each file that includes this is compiled with other instruction flags.
 
-#include "bench/rate_kernel.h"
+#include "compute/measure/rate_kernel.h"
 
 namespace nereus {
 namespace {

@@ -1,16 +1,15 @@
 #pragma once
 // The machine's roof, measured: how many bytes a second its memory gives and how many multiply-adds
-// a second its instructions do, by the number of threads. Every share in bench/ is of these.
+// a second its instructions do, by the number of threads. Every share in bench/ is of these, and
+// `nereus plan` starts from them.
 
 #include <functional>
 #include <memory>
-#include <span>
 #include <string>
 #include <vector>
 
 #include "base/json.h"
 #include "base/thread_pool.h"
-#include "bench/rate_kernel.h"
 
 namespace nereus {
 
@@ -43,9 +42,6 @@ struct Roof {
     /// The best L2-resident product of "int8", "bf16" or "f32"; 0 when not measured.
     double multiply_adds_per_second(const std::string& number, int threads) const;
 };
-
-/// All kernels of this build, whether or not they run here.
-std::span<const RateKernel* const> all_rate_kernels();
 
 /// Memory that is larger than any cache, touched once; huge pages where the system gives them.
 class RoofBuffer {
