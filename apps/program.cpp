@@ -45,7 +45,13 @@ constexpr CommonFlag kActivationsFlag = {
     "--activations",
     "of quantised GGUF weights. int8: rounded to 8 bits as llama.cpp does, fastest; f32: never; "
     "auto: int8 for blocks of 32, f32 for K-quants (default: auto)"};
-constexpr CommonFlag kCommonFlags[] = {kThreadsFlag, kIsaFlag, kFormatFlag, kActivationsFlag};
+constexpr CommonFlag kMemoryFlag = {
+    "--memory",
+    "what Nereus may take, as 12G: weights, cache, buffers and itself. Experts that do not fit "
+    "stay "
+    "on disk and are read when a token wants them (default: what is free)"};
+constexpr CommonFlag kCommonFlags[] = {kThreadsFlag, kIsaFlag, kFormatFlag, kActivationsFlag,
+                                       kMemoryFlag};
 
 /// How many insertions, deletions, replacements and swaps of neighbours make b of a.
 size_t edits_between(std::string_view a, std::string_view b) {
@@ -126,6 +132,8 @@ void add_common(CLI::App& app, CommonOptions& common) {
                    std::string(kActivationsFlag.help))
         ->check(CLI::IsMember({"auto", "int8", "f32"}))
         ->type_name("NAME");
+    app.add_option(std::string(kMemoryFlag.name), common.memory, std::string(kMemoryFlag.help))
+        ->type_name("BYTES");
 }
 
 /// CLI11 speaks in several lines; an error is one.
