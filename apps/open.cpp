@@ -269,8 +269,9 @@ SamplingParams sampling_of(const Json& generation) {
     read_number(generation, "min_p", sampling.min_p);
     read_number(generation, "repetition_penalty", sampling.repetition_penalty);
     if (const auto top_k = generation.find("top_k");
-        top_k != generation.end() && top_k->is_number_integer() && *top_k >= 0) {
-        sampling.top_k = static_cast<int32_t>(std::min<int64_t>(top_k->get<int64_t>(), INT32_MAX));
+        top_k != generation.end() && top_k->is_number_unsigned()) {
+        sampling.top_k =
+            static_cast<int32_t>(std::min<uint64_t>(top_k->get<uint64_t>(), INT32_MAX));
     }
     if (generation.value("do_sample", Json(true)) == false) {
         sampling.temperature = 0;
