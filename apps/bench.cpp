@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "apps/model_timing.h"
+#include "base/units.h"
 #include "model/routing_source.h"
 
 namespace nereus {
@@ -46,11 +47,23 @@ std::string report(const OpenedModel& opened, const BenchFlags& flags, const Mod
         numbers["weight_bytes_per_step"].get<double>() / 1e9,
         numbers["cache_bytes_per_step"].get<double>() / 1e9, numbers["gb_per_second"].get<double>(),
         opened.backend->isa(), opened.pool->n_threads());
+    if (numbers["decode"].contains("experts")) {
+        const Json& decode = numbers["decode"]["experts"];
+        text += fmt::format(
+            "experts  {:.1f} % of the uses found in memory, {:.1f} MB from disk a decode step, "
+            "{:.2f} GB for the prompt\n",
+            100 * decode["hit_rate"].get<double>(),
+            decode["disk_bytes"].get<double>() / static_cast<double>(flags.plan.n_generate) / 1e6,
+            numbers["prefill"]["experts"]["disk_bytes"].get<double>() / 1e9);
+    }
     return text;
 }
 
 Result<ExitCode> bench(const BenchFlags& flags, const CommonOptions& common) {
-    const OpenedModel opened = NEREUS_TRY(open_model(flags.model, open_options(common)));
+    OpenOptions options = open_options(common);
+    options.context_tokens =
+        flags.plan.n_sequences * round_up<int64_t>(flags.plan.tokens_each(), 64);
+    const OpenedModel opened = NEREUS_TRY(open_model(flags.model, options));
     std::unique_ptr<RoutingSource> routing;
     if (!flags.routing.empty()) {
         routing = NEREUS_TRY(
@@ -78,7 +91,8 @@ CommandBody setup(CLI::App& app, const CommonOptions& common) {
     app.add_option("--sequences", flags->plan.n_sequences, "sequences decoded together (default 1)")
         ->check(CLI::Range(int64_t{1}, int64_t{kMaxSequences}))
         ->type_name("N");
-    app.add_option("--chunk", flags->plan.chunk, "tokens of one prefill pass (default 256)")
+    app.add_option("--chunk", flags->plan.chunk,
+                   "tokens of one prefill pass (default: as the model likes)")
         ->check(CLI::Range(int64_t{1}, kTokensMax))
         ->type_name("N");
     app.add_option("--repeat", flags->plan.n_repeat, "timed runs after one warm-up (default 5)")

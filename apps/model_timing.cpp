@@ -24,6 +24,10 @@ int32_t bench_token(int64_t sequence, int64_t position, int64_t vocab_size) {
     return static_cast<int32_t>(bits % static_cast<uint64_t>(vocab_size));
 }
 
+int64_t chunk_of(const OpenedModel& opened, const TimingPlan& plan) {
+    return plan.chunk > 0 ? plan.chunk : opened.model->prefill_chunk();
+}
+
 /// A model with the plan's sequences in a cache.
 class Run {
   public:
@@ -45,18 +49,22 @@ class Run {
             cache_->truncate(slot, plan_.n_context);
         }
         const auto sequences = static_cast<double>(plan_.n_sequences);
+        const ExpertBankStats before = opened_.model->expert_stats();
         auto start = Clock::now();
         for (size_t i = 0; i < slots_.size(); ++i) {
             NEREUS_TRY(prefill(i));
         }
         timing.prefill.values.push_back(sequences * static_cast<double>(plan_.n_prompt) /
                                         seconds_since(start));
+        const ExpertBankStats between = opened_.model->expert_stats();
         start = Clock::now();
         for (int64_t i = 0; i < plan_.n_generate; ++i) {
             NEREUS_TRY(decode(plan_.n_context + plan_.n_prompt + i));
         }
         timing.decode.values.push_back(sequences * static_cast<double>(plan_.n_generate) /
                                        seconds_since(start));
+        timing.prefill_experts += between - before;
+        timing.decode_experts += opened_.model->expert_stats() - between;
         return {};
     }
 
@@ -95,12 +103,13 @@ class Run {
 
     Status prefill(size_t sequence) {
         const int64_t last = plan_.n_context + plan_.n_prompt;
-        for (int64_t begin = plan_.n_context; begin < last; begin += plan_.chunk) {
+        const int64_t chunk = chunk_of(opened_, plan_);
+        for (int64_t begin = plan_.n_context; begin < last; begin += chunk) {
             Batch batch;
-            for (int64_t i = begin; i < std::min(begin + plan_.chunk, last); ++i) {
+            for (int64_t i = begin; i < std::min(begin + chunk, last); ++i) {
                 append(batch, sequence, i);
             }
-            if (begin + plan_.chunk >= last) {  // as the engine does: logits of the last token only
+            if (begin + chunk >= last) {  // as the engine does: logits of the last token only
                 batch.logit_rows = {static_cast<int32_t>(batch.tokens.size()) - 1};
             }
             NEREUS_TRY(opened_.model->forward(batch, *cache_));
@@ -145,6 +154,18 @@ double attention_per_row(const ModelConfig& config) {
         sum += static_cast<double>(config.num_attention_heads * numbers);
     }
     return sum;
+}
+
+/// What one run read of experts, where some are on disk.
+Json experts_json(const ExpertBankStats& sum, int64_t n_runs) {
+    const auto runs = static_cast<double>(n_runs);
+    const auto used = static_cast<double>(std::max<int64_t>(1, sum.n_hits + sum.n_misses));
+    Json json;
+    json["hit_rate"] = static_cast<double>(sum.n_hits) / used;
+    json["missed"] = static_cast<double>(sum.n_misses) / runs;
+    json["disk_bytes"] = static_cast<double>(sum.n_bytes_read) / runs;
+    json["wait_seconds"] = sum.wait_seconds / runs;
+    return json;
 }
 
 Json speeds_json(const Speeds& speeds, int64_t n_tokens) {
@@ -231,11 +252,15 @@ Json timing_json(const OpenedModel& opened, const TimingPlan& plan, const ModelT
     json["repeat"] = plan.n_repeat;
     json["context"] = plan.n_context;
     json["sequences"] = plan.n_sequences;
-    json["chunk"] = plan.chunk;
+    json["chunk"] = chunk_of(opened, plan);
     json["prefill"] = speeds_json(timing.prefill, plan.n_prompt);
     json["prefill"]["multiply_adds_per_token"] = work;
     json["prefill"]["multiply_adds_per_second"] = work * timing.prefill.median();
     json["decode"] = speeds_json(timing.decode, plan.n_generate);
+    if (timing.prefill_experts.n_misses + timing.decode_experts.n_misses > 0) {
+        json["prefill"]["experts"] = experts_json(timing.prefill_experts, plan.n_repeat);
+        json["decode"]["experts"] = experts_json(timing.decode_experts, plan.n_repeat);
+    }
     json["bytes_per_token"] = opened.model->bytes_per_token();
     json["weight_bytes_per_step"] = bytes.weights;
     json["cache_bytes_per_step"] = bytes.cache;

@@ -28,14 +28,15 @@ struct TimingPlan {
     int64_t n_generate = 64;  ///< of each sequence; at least 1
     int64_t n_sequences = 1;
     int64_t n_repeat = 5;  ///< after one warm-up
-    int64_t chunk = 256;   ///< tokens of one forward in prefill; EngineLimits' default
+    int64_t chunk = 0;     ///< tokens of one forward in prefill; 0: as the model likes
 
     int64_t tokens_each() const { return n_context + n_prompt + n_generate; }
 };
 
-/// Tokens a second over all sequences.
+/// Tokens a second over all sequences, and what the timed runs read of experts on disk.
 struct ModelTiming {
     Speeds prefill, decode;
+    ExpertBankStats prefill_experts, decode_experts;  ///< summed over the runs
 };
 
 /// Runs the plan. The cached rows of the context are filled with small random numbers: attention's

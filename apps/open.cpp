@@ -7,6 +7,9 @@
 
 #include "apps/input.h"
 #include "base/file.h"
+#include "base/machine_memory.h"
+#include "base/units.h"
+#include "memory/plan.h"
 
 namespace nereus {
 namespace {
@@ -311,6 +314,26 @@ Result<OpenedText> text_of(const Checkpoint& checkpoint, const std::string& form
     return text;
 }
 
+/// What is left to others when nobody says how much memory Nereus may take.
+constexpr uint64_t kFreeMargin = 512 * kMiB;
+
+/// The budget of a model: the one asked for, and then nothing is mapped, so that it holds to the
+/// byte; or what is free, for models whose experts can stay on disk.
+Status limit_memory(const std::string& wanted, const Checkpoint& checkpoint,
+                    const ModelConfig& config, LoadOptions& load) {
+    if (!wanted.empty()) {
+        load.memory_bytes = NEREUS_TRY(parse_bytes(wanted));
+        load.weights = WeightPlace::kCopied;
+        return {};
+    }
+    const uint64_t available = machine_memory().available;
+    if (available > 0 && (config.n_routed_experts > 0 || checkpoint.is_pack())) {
+        const uint64_t resident = process_memory().resident;
+        load.memory_bytes = resident + available - std::min(available / 4, kFreeMargin);
+    }
+    return {};
+}
+
 }  // namespace
 
 fs::path bundled_model() { return NEREUS_BUNDLED_MODEL; }
@@ -327,6 +350,7 @@ std::optional<KvFormat> cache_option(const CommonOptions& common) {
 OpenOptions open_options(const CommonOptions& common) {
     OpenOptions options;
     options.threads = common.threads;
+    options.memory = common.memory;
     options.isa = common.isa;
     options.format = common.format;
     options.activations = common.activations == "f32"    ? ActivationsChoice::kF32
@@ -369,6 +393,8 @@ Result<OpenedModel> open_model(const fs::path& path, const OpenOptions& options)
     LoadOptions load;
     load.progress = options.progress;
     load.cache = options.cache;
+    load.context_tokens = options.context_tokens;
+    NEREUS_TRY(limit_memory(options.memory, *opened.checkpoint, config, load));
     opened.model = NEREUS_TRY(load_model(*opened.checkpoint, *opened.backend, load));
     opened.generation = NEREUS_TRY(generation_of(opened));
     return opened;

@@ -152,12 +152,13 @@ Result<ChatSession> session_of(const RunFlags& flags, const GenerationDefaults& 
 }
 
 Result<OpenedModel> open_with_progress(const fs::path& path, const CommonOptions& common,
-                                       ChatStreams& streams) {
+                                       int64_t context_tokens, ChatStreams& streams) {
     Progress bar(
         streams.to_err(), streams.err.can_style ? ProgressMode::kBar : ProgressMode::kSilent,
         fmt::format("Loading {}", neutralise_line(path.filename().string())), streams.err.columns);
     OpenOptions options = open_options(common);
     options.progress = [&](double fraction) { bar.update(fraction); };
+    options.context_tokens = context_tokens;
     return open_model(path, options);
 }
 
@@ -186,7 +187,8 @@ Result<ExitCode> run(const RunFlags& flags, const CommonOptions& common) {
                             streams.out.can_style   ? STDOUT_FILENO
                             : streams.err.can_style ? STDERR_FILENO
                                                     : -1);
-    const OpenedModel opened = NEREUS_TRY(open_with_progress(target.model, common, streams));
+    const OpenedModel opened =
+        NEREUS_TRY(open_with_progress(target.model, common, flags.context, streams));
     if (from_stdin) {  // after the model: a wrong path should not wait for the end of a pipe
         target.prompt = NEREUS_TRY(read_stdin());
     }

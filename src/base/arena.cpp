@@ -2,13 +2,11 @@
 
 #include <sys/mman.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
 
 #include "base/check.h"
-#include "base/thread_pool.h"
 
 namespace nereus {
 namespace {
@@ -80,20 +78,6 @@ std::span<std::byte> Arena::allocate(uint64_t n_bytes, uint64_t alignment) {
     NEREUS_CHECK(n_bytes <= size_ - begin);
     used_ = begin + n_bytes;
     return {data_ + begin, n_bytes};
-}
-
-void Arena::populate(ThreadPool& pool) {
-    const auto n_pages = static_cast<int64_t>(ceil_div(used_, kHugePageBytes));
-    pool.parallel_for(n_pages, 1, [&](int64_t first, int64_t last) {
-        for (int64_t page = first; page < last; ++page) {
-            const uint64_t begin = static_cast<uint64_t>(page) * kHugePageBytes;
-            const uint64_t end = std::min(used_, begin + kHugePageBytes);
-            for (uint64_t at = begin; at < end; at += 4 * kKiB) {  // the first makes a huge page
-                auto* place = reinterpret_cast<volatile std::byte*>(data_ + at);
-                *place = *place;
-            }
-        }
-    });
 }
 
 }  // namespace nereus

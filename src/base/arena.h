@@ -12,8 +12,6 @@
 
 namespace nereus {
 
-class ThreadPool;
-
 inline constexpr uint64_t kHugePageBytes = 2 * kMiB;
 
 /// Movable; unmapped on destruction. threads: allocate one at a time; the bytes are the caller's.
@@ -31,9 +29,6 @@ class Arena {
     /// The next n_bytes from an address that is a multiple of `alignment` (a power of two, at most
     /// 2 MiB). The arena must have room.
     std::span<std::byte> allocate(uint64_t n_bytes, uint64_t alignment);
-
-    /// Brings what is allocated into memory, a huge page a piece, on every thread of the pool.
-    void populate(ThreadPool& pool);
 
     uint64_t n_bytes() const { return size_; }
     uint64_t n_bytes_used() const { return used_; }

@@ -97,6 +97,8 @@ Status InputFile::read_at(uint64_t offset, std::span<std::byte> out) const {
     return {};
 }
 
+void InputFile::leave_page_cache() const { ::posix_fadvise(fd_, 0, 0, POSIX_FADV_DONTNEED); }
+
 Error read_error(const InputFile& file, uint64_t offset, uint64_t n_expected, int64_t result) {
     if (result >= 0) {
         return make_error(ErrorCode::kIo,

@@ -41,6 +41,9 @@ class InputFile {
     /// Waits for exactly these bytes; any alignment. errors: io (names offset, expected, found)
     Status read_at(uint64_t offset, std::span<std::byte> out) const;
 
+    /// Asks the page cache to let the file's pages go.
+    void leave_page_cache() const;
+
     const std::filesystem::path& path() const { return path_; }
     uint64_t n_bytes() const { return size_; }
     bool is_direct() const { return direct_; }

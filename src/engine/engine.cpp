@@ -213,11 +213,28 @@ Status check_limits(const EngineLimits& limits, int64_t max_position_embeddings)
     return {};
 }
 
+/// A memory budget may leave less cache than was asked for; the context follows where nobody named
+/// it. errors: out_of_memory
+Status fit_context(const KvCache& cache, bool context_is_free, EngineLimits& limits) {
+    limits.cache_tokens = std::min(limits.cache_tokens, cache.spec().max_tokens);
+    if (limits.context_tokens <= limits.cache_tokens) {
+        return {};
+    }
+    if (!context_is_free) {
+        return make_error(ErrorCode::kOutOfMemory,
+                          "a context of {} tokens: the memory budget has room for {}",
+                          limits.context_tokens, limits.cache_tokens);
+    }
+    limits.context_tokens = limits.cache_tokens;
+    return {};
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Engine>> Engine::create(Model& model, EngineLimits limits) {
     const int64_t positions_max = model.config().max_position_embeddings;
-    if (limits.context_tokens == 0) {
+    const bool context_is_free = limits.context_tokens == 0;
+    if (context_is_free) {
         limits.context_tokens = positions_max;
     }
     const int64_t page = std::max<int64_t>(1, model.kv_spec(1).page_tokens);
@@ -225,8 +242,12 @@ Result<std::unique_ptr<Engine>> Engine::create(Model& model, EngineLimits limits
         limits.cache_tokens =
             round_up(limits.context_tokens, page) * std::max(1, limits.max_running);
     }
+    if (limits.prefill_chunk == 0) {
+        limits.prefill_chunk = model.prefill_chunk();
+    }
     NEREUS_TRY(check_limits(limits, positions_max));
     auto cache = NEREUS_TRY(KvCache::create(model.kv_spec(limits.cache_tokens)));
+    NEREUS_TRY(fit_context(*cache, context_is_free, limits));
     const int64_t capacity = round_up(limits.cache_tokens, page);
     return std::unique_ptr<Engine>(
         std::make_unique<ThreadedEngine>(model, std::move(cache), limits, capacity));

@@ -56,7 +56,7 @@ struct EngineLimits {
     int64_t cache_tokens = 0;    ///< over all requests; 0: context_tokens * max_running
     int32_t max_running = 8;
     int32_t max_queued = 64;
-    int64_t prefill_chunk = 256;  ///< tokens of prompts in one step
+    int64_t prefill_chunk = 0;  ///< tokens of prompts in one step; 0: as the model likes
     int32_t stream_events_max = 4096;
 };
 

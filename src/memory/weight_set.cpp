@@ -49,7 +49,7 @@ Result<Weight> WeightSet::matrix(const std::string& name, int64_t rows, int64_t 
     weight.format = &format;
     weight.rows = rows;
     weight.cols = cols;
-    weight.data = tensor->data.data();
+    weight.data = resident_ == nullptr ? tensor->data.data() : resident_->place(*tensor);
     weight.row_stride_bytes = format.stride_bytes(cols);
     weight.scales = tensor->scales;
     weight.scale_stride = tensor->scales == nullptr ? 0 : (cols + 127) / 128;
@@ -68,7 +68,14 @@ Result<const float*> WeightSet::vector(const std::string& name, int64_t n) {
                           tensor->shape.to_string());
     }
     vectors_.push_back(std::make_unique<float[]>(static_cast<size_t>(n)));
-    format.decode_row({tensor->data.data(), tensor->scales}, n, vectors_.back().get());
+    const std::byte* bytes = tensor->data.data();
+    std::vector<std::byte> copy;
+    if (resident_ != nullptr) {
+        copy.resize(tensor->data.size());
+        NEREUS_TRY(resident_->read(*tensor, copy));
+        bytes = copy.data();
+    }
+    format.decode_row({bytes, tensor->scales}, n, vectors_.back().get());
     return vectors_.back().get();
 }
 

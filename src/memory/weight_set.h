@@ -8,15 +8,17 @@
 
 #include "base/result.h"
 #include "compute/weight.h"
+#include "memory/resident.h"
 #include "weights/checkpoint.h"
 
 namespace nereus {
 
-/// Hands out Weights that point into the checkpoint's mapping, which must outlive them.
-/// threads: one at a time.
+/// Hands out Weights that point into the checkpoint's mapping, or to where `resident` will have
+/// their bytes; both must outlive them. threads: one at a time.
 class WeightSet {
   public:
-    explicit WeightSet(const Checkpoint& checkpoint) : checkpoint_(&checkpoint) {}
+    explicit WeightSet(const Checkpoint& checkpoint, ResidentWeights* resident = nullptr)
+        : checkpoint_(&checkpoint), resident_(resident) {}
 
     bool contains(const std::string& name) const { return checkpoint_->find(name) != nullptr; }
 
@@ -38,6 +40,7 @@ class WeightSet {
     Result<const StoredTensor*> find(const std::string& name) const;
 
     const Checkpoint* checkpoint_;
+    ResidentWeights* resident_;  ///< null: mapped
     std::vector<std::unique_ptr<float[]>> vectors_;
     int64_t n_bytes_ = 0;
 };

@@ -192,23 +192,25 @@ TEST(WeightSet, vectors_of_wrong_size_or_in_blocks_are_corrupt) {
     EXPECT_THAT(set.vector("i", 32).error().message, HasSubstr("found i32"));
 }
 
-TEST(RamBank, hands_out_the_experts_asked_for_in_their_order) {
-    std::vector<std::vector<ExpertWeights>> experts(2);
+TEST(RamBank, hands_out_all_experts_asked_for_at_once_in_their_order) {
+    ExpertTable experts(2);
     experts[1].resize(4);
     for (int64_t e = 0; e < 4; ++e) {
         experts[1][static_cast<size_t>(e)].gate.rows = 100 + e;
     }
     const auto bank = create_ram_bank(std::move(experts));
-    std::vector<ExpertWeights> bound(9);
-    const std::vector<int32_t> ids = {3, 0, 3};
-    ASSERT_TRUE(bank->acquire(1, ids, bound).ok());
-    ASSERT_EQ(bound.size(), 3U);
-    EXPECT_EQ(bound[0].gate.rows, 103);
-    EXPECT_EQ(bound[1].gate.rows, 100);
-    EXPECT_EQ(bound[2].gate.rows, 103);
-    bank->release(1);
-    EXPECT_DEATH((void)bank->acquire(1, std::vector<int32_t>{4}, bound), "check failed");
-    EXPECT_DEATH((void)bank->acquire(1, std::vector<int32_t>{-1}, bound), "check failed");
+    const std::vector<int32_t> ids = {3, 0, 2};
+    bank->request(1, ids);
+    const std::span<const ReadyExpert> ready = bank->next().value();
+    ASSERT_EQ(ready.size(), 3U);
+    for (size_t i = 0; i < 3; ++i) {
+        EXPECT_EQ(ready[i].index, i);
+        EXPECT_EQ(ready[i].weights.gate.rows, 100 + ids[i]);
+    }
+    EXPECT_TRUE(bank->next().value().empty());
+    EXPECT_EQ(bank->stats().n_hits, 3);
+    EXPECT_DEATH(bank->request(1, std::vector<int32_t>{4}), "check failed");
+    EXPECT_DEATH(bank->request(1, std::vector<int32_t>{-1}), "check failed");
 }
 
 }  // namespace

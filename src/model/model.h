@@ -11,7 +11,9 @@
 
 #include "base/result.h"
 #include "compute/backend.h"
+#include "memory/expert_bank.h"
 #include "memory/kv_cache.h"
+#include "memory/plan.h"
 #include "model/config.h"
 #include "weights/checkpoint.h"
 
@@ -50,6 +52,12 @@ class Model {
     virtual void override_routing(RoutingSource* source) = 0;
     /// Weight bytes a single decoded token reads: dense parts plus top_k experts a layer.
     virtual int64_t bytes_per_token() const = 0;
+    /// Rows of a prompt that one pass should take: more where each expert must come from disk.
+    virtual int64_t prefill_chunk() const { return kPrefillChunk; }
+    /// What is in memory and what on disk; nothing without a budget.
+    virtual std::optional<MemoryPlan> memory_plan() const { return std::nullopt; }
+    /// Which routed experts were in memory and what came from disk, since the model was loaded.
+    virtual ExpertBankStats expert_stats() const { return {}; }
 };
 
 /// Reports a fraction in [0, 1] of loading.
@@ -59,15 +67,33 @@ using LoadProgress = std::function<void(double fraction)>;
 /// form is the product's, the expanded one its check (and slow).
 enum class AttentionForm { kAbsorbed, kExpanded };
 
+/// Where weights are while the model runs: in the mapped files, or copied into huge pages.
+/// kAuto: packs are copied, whose tensors are all read; other files stay mapped.
+enum class WeightPlace { kAuto, kMapped, kCopied };
+
+inline constexpr uint64_t kUnlimited = UINT64_MAX;
+
 struct LoadOptions {
     AttentionForm attention_form = AttentionForm::kAbsorbed;  ///< expanded: f32 caches only
     std::optional<KvFormat> cache;  ///< of the cache's rows; without: see model/kv_format.h
+    WeightPlace weights = WeightPlace::kAuto;
+    /// What weights, cache, activations and the process may take together (memory/plan.h). What
+    /// does not fit stays on disk and is read when a token wants it; kv_spec() gives no more tokens
+    /// than fit.
+    uint64_t memory_bytes = kUnlimited;
+    /// Cached tokens that must fit the budget; 0: kPlannedContext, or the model's context if less.
+    int64_t context_tokens = 0;
+    /// Memory for routed experts alone, in place of the plan's.
+    uint64_t expert_bytes = kUnlimited;
+    CachePolicy cache_policy = default_cache_policy();  ///< of experts that are on disk
+    AsyncReadOptions reads = StreamOptions().reads;
     LoadProgress progress;
 };
 
 /// Binds the checkpoint's tensors to the family's names and checks every shape. The checkpoint and
 /// backend must outlive the model.
-/// errors: unsupported (family; cache), not_found (tensor), corrupt (shape; names expected and found)
+/// errors: unsupported (family; cache), not_found (tensor), corrupt (shape; names expected and
+/// found), out_of_memory, io (a copy)
 Result<std::unique_ptr<Model>> load_model(const Checkpoint& checkpoint, Backend& backend,
                                           const LoadOptions& options = {});
 

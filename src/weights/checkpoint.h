@@ -56,6 +56,8 @@ class Checkpoint {
   public:
     virtual ~Checkpoint() = default;
     virtual CheckpointKind kind() const = 0;
+    /// Whether it is a pack, so that its tensors lie as kernels want them.
+    virtual bool is_pack() const { return false; }
     virtual const std::filesystem::path& path() const = 0;
 
     /// All tensors in file order (weight_scale_inv companions are not listed by themselves).

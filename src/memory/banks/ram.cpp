@@ -8,29 +8,38 @@ namespace {
 
 class RamBank final : public ExpertBank {
   public:
-    explicit RamBank(std::vector<std::vector<ExpertWeights>> experts)
-        : experts_(std::move(experts)) {}
+    explicit RamBank(ExpertTable experts) : experts_(std::move(experts)) {}
 
-    Status acquire(int64_t layer, std::span<const int32_t> ids,
-                   std::vector<ExpertWeights>& out) override {
+    void request(int64_t layer, std::span<const int32_t> ids) override {
         const auto& of_layer = experts_[static_cast<size_t>(layer)];
-        out.clear();
+        ready_.clear();
         for (const int32_t id : ids) {
             NEREUS_CHECK(id >= 0 && static_cast<size_t>(id) < of_layer.size());
-            out.push_back(of_layer[static_cast<size_t>(id)]);
+            ready_.push_back({ready_.size(), of_layer[static_cast<size_t>(id)]});
         }
-        return {};
+        n_hits_ += static_cast<int64_t>(ids.size());
+        is_taken_ = false;
     }
 
-    void release(int64_t) override {}
+    Result<std::span<const ReadyExpert>> next() override {
+        if (std::exchange(is_taken_, true)) {
+            return std::span<const ReadyExpert>();
+        }
+        return std::span<const ReadyExpert>(ready_);
+    }
+
+    ExpertBankStats stats() const override { return {n_hits_, 0, 0, 0}; }
 
   private:
-    std::vector<std::vector<ExpertWeights>> experts_;
+    ExpertTable experts_;
+    std::vector<ReadyExpert> ready_;
+    int64_t n_hits_ = 0;
+    bool is_taken_ = true;
 };
 
 }  // namespace
 
-std::unique_ptr<ExpertBank> create_ram_bank(std::vector<std::vector<ExpertWeights>> experts) {
+std::unique_ptr<ExpertBank> create_ram_bank(ExpertTable experts) {
     return std::make_unique<RamBank>(std::move(experts));
 }
 

@@ -47,7 +47,8 @@ class Scratch {
         std::vector<float>& buffer = buffers_[use];
         const auto wanted = static_cast<size_t>(n_rows * n_cols);
         if (buffer.size() < wanted) {
-            buffer.resize(wanted);
+            buffer = {};  // first, so that the two never take memory together
+            buffer = std::vector<float>(wanted);
         }
         return {buffer.data(), n_rows, n_cols, n_cols};
     }
@@ -115,6 +116,7 @@ struct Build {
     const ModelConfig& config;
     CheckpointKind kind;
     WeightSet& weights;
+    WeightSet& experts;  ///< routed ones; the same, or mapped where they stay on disk
     AttentionForm attention_form;
 
     Result<Weight> matrix(Part part, int64_t layer, int64_t rows, int64_t cols) const {

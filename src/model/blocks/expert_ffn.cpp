@@ -1,6 +1,8 @@
 // Routed and shared experts (models.md 4.3-4.5). A batch's rows are gathered by expert, so that
-// each expert's weights are read once for all of them; a token's experts are summed in its own
-// order of choice, so that its bits do not depend on its batch mates.
+// each expert's weights are read once for all of them. Experts are computed as the bank has them:
+// those in memory first, the others as they arrive from disk, the shared ones while they are read.
+// A token's experts are summed in its own order of choice, so that its bits depend neither on its
+// batch mates nor on who came first.
 
 #include "model/blocks/block.h"
 #include "model/routing_source.h"
@@ -25,13 +27,12 @@ class ExpertFfn final : public FfnBlock {
     }
 
     Status run(const Pass& pass, ConstRows x, Rows out) override {
-        run_shared(pass, x, out);
         route(pass, x);
         group_by_expert(x.n_rows);
-        NEREUS_TRY(pass.experts.acquire(pass.layer, used_, bound_));
-        const Rows results = run_routed(pass, x);
+        pass.experts.request(pass.layer, used_);
+        run_shared(pass, x, out);
+        const Rows results = NEREUS_TRY(run_routed(pass, x));
         pass.backend.combine_rows(results, slots_.data(), gates_.data(), params_.top_k, out);
-        pass.experts.release(pass.layer);
         return {};
     }
 
@@ -103,7 +104,7 @@ class ExpertFfn final : public FfnBlock {
     }
 
     /// All chosen experts over their rows: [n_tokens * top_k, hidden_size], sorted by expert.
-    Rows run_routed(const Pass& pass, ConstRows x) {
+    Result<Rows> run_routed(const Pass& pass, ConstRows x) {
         const auto n = static_cast<int64_t>(tokens_.size());
         const int64_t inner = config_.moe_intermediate_size;
         const Rows gathered = pass.scratch.rows(Scratch::kGathered, n, x.n_cols);
@@ -111,19 +112,29 @@ class ExpertFfn final : public FfnBlock {
         const Rows up = pass.scratch.rows(Scratch::kUp, n, inner);
         const Rows results = pass.scratch.rows(Scratch::kExpertOut, n, x.n_cols);
         pass.backend.gather_rows(x, tokens_, gathered);
-        pass.tasks.clear();
-        for (size_t e = 0; e < used_.size(); ++e) {
-            pass.tasks.push_back({bound_[e].gate, part(gathered, e), part(gate, e)});
-            pass.tasks.push_back({bound_[e].up, part(gathered, e), part(up, e)});
+        while (true) {
+            const std::span<const ReadyExpert> ready = NEREUS_TRY(pass.experts.next());
+            if (ready.empty()) {
+                return results;
+            }
+            pass.tasks.clear();
+            for (const auto& [e, weights] : ready) {
+                pass.tasks.push_back({weights.gate, part(gathered, e), part(gate, e)});
+                pass.tasks.push_back({weights.up, part(gathered, e), part(up, e)});
+            }
+            pass.backend.matmul(pass.tasks);
+            if (ready.size() == used_.size()) {
+                pass.backend.swiglu(gate, up, gate);
+            }
+            pass.tasks.clear();
+            for (const auto& [e, weights] : ready) {
+                if (ready.size() < used_.size()) {
+                    pass.backend.swiglu(part(gate, e), part(up, e), part(gate, e));
+                }
+                pass.tasks.push_back({weights.down, part(gate, e), part(results, e)});
+            }
+            pass.backend.matmul(pass.tasks);
         }
-        pass.backend.matmul(pass.tasks);
-        pass.backend.swiglu(gate, up, gate);
-        pass.tasks.clear();
-        for (size_t e = 0; e < used_.size(); ++e) {
-            pass.tasks.push_back({bound_[e].down, part(gate, e), part(results, e)});
-        }
-        pass.backend.matmul(pass.tasks);
-        return results;
     }
 
     /// The rows of the e-th used expert.
@@ -138,19 +149,18 @@ class ExpertFfn final : public FfnBlock {
     int64_t expert_bytes_;
     std::vector<int32_t> ids_, counts_, used_, begins_, tokens_, slots_;
     std::vector<float> gates_;
-    std::vector<ExpertWeights> bound_;
 };
 
 /// One expert of a Hugging Face folder or a pack, or a slice of a GGUF's stack.
 Result<Weight> bind_one(const Build& build, Part part, int64_t layer, int64_t expert, int64_t rows,
                         int64_t cols) {
     const std::string single = single_expert_name(part, build.kind, layer, expert);
-    if (build.kind == CheckpointKind::kHuggingFace || build.weights.contains(single)) {
-        return build.weights.matrix(single, rows, cols);
+    if (build.kind == CheckpointKind::kHuggingFace || build.experts.contains(single)) {
+        return build.experts.matrix(single, rows, cols);
     }
     const std::string stack = tensor_name(part, build.kind, layer);
     const int64_t n_experts = build.config.n_routed_experts;
-    const Weight all = NEREUS_TRY(build.weights.matrix(stack, n_experts * rows, cols));
+    const Weight all = NEREUS_TRY(build.experts.matrix(stack, n_experts * rows, cols));
     return build.slice(all, expert * rows, rows, stack);
 }
 

@@ -45,10 +45,11 @@ class LoadedModel final : public Model {
         : backend_(backend),
           config_(std::move(config)),
           kv_format_(kv_format),
-          weights_(checkpoint) {}
+          weights_(checkpoint),
+          mapped_(checkpoint) {}
 
     /// Binds every tensor. errors: see load_model
-    Status bind(CheckpointKind kind, const LoadOptions& options);
+    Status bind(const Checkpoint& checkpoint, const LoadOptions& options);
 
     const ModelConfig& config() const override { return config_; }
     KvSpec kv_spec(int64_t max_tokens) const override;
@@ -56,9 +57,15 @@ class LoadedModel final : public Model {
     void observe_hidden(HiddenObserver observer) override { observer_ = std::move(observer); }
     void override_routing(RoutingSource* source) override { routing_ = source; }
     int64_t bytes_per_token() const override;
+    int64_t prefill_chunk() const override { return plan_ ? plan_->prefill_chunk : kPrefillChunk; }
+    std::optional<MemoryPlan> memory_plan() const override { return plan_; }
+    ExpertBankStats expert_stats() const override { return experts_->stats(); }
 
   private:
     Status bind_ends(const Build& build);
+    Result<ExpertTable> bind_expert_table(const Build& build) const;
+    Status plan_memory_for(const Checkpoint& checkpoint, const ExpertTable& on_disk,
+                           const LoadOptions& options);
     Result<Layer> bind_layer(const Build& build, int64_t index) const;
     Status run_layers(const Batch& batch, KvCache& cache);
     ConstRows project_logits(const Batch& batch);
@@ -72,7 +79,10 @@ class LoadedModel final : public Model {
     Backend& backend_;
     ModelConfig config_;
     KvFormat kv_format_;
+    std::optional<MemoryPlan> plan_;
+    std::unique_ptr<ResidentWeights> resident_;  ///< null: weights stay mapped
     WeightSet weights_;
+    WeightSet mapped_;                   ///< says where experts that stay on disk are
     Weight embedding_;                   ///< [vocab_size, hidden_size]
     const float* final_norm_ = nullptr;  ///< [hidden_size]
     Weight head_;                        ///< [vocab_size, hidden_size]; the embedding when tied

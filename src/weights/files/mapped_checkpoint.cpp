@@ -18,6 +18,7 @@ class MappedCheckpoint final : public Checkpoint {
     }
 
     CheckpointKind kind() const override { return parts_.kind; }
+    bool is_pack() const override { return parts_.is_pack; }
     const std::filesystem::path& path() const override { return parts_.path; }
     std::span<const StoredTensor> tensors() const override { return parts_.tensors; }
 

@@ -13,6 +13,7 @@ namespace nereus {
 
 struct CheckpointParts {
     CheckpointKind kind = CheckpointKind::kHuggingFace;
+    bool is_pack = false;
     std::filesystem::path path;
     std::vector<MappedFile> files;
     std::vector<StoredTensor> tensors;

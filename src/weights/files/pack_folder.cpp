@@ -74,6 +74,7 @@ Result<std::unique_ptr<Checkpoint>> open_pack(const fs::path& folder) {
     const PackManifest manifest = NEREUS_TRY(read_manifest(folder));
     CheckpointParts parts;
     parts.kind = manifest.kind;
+    parts.is_pack = true;
     parts.path = folder;
     for (const PackManifest::File& file : manifest.files) {
         parts.files.push_back(NEREUS_TRY(map_pack_file(folder, file)));

@@ -1,0 +1,50 @@
+#include "apps/stream_use.h"
+
+#include <gtest/gtest.h>
+
+namespace nereus {
+namespace {
+
+constexpr StreamUse kUse = {710, 290, 4'300'000'000, 1.4};
+constexpr StreamSpan kSpan = {2.0, 10, 2.5e9};
+
+TEST(StreamUse, one_line_says_hits_bytes_rate_limit_and_where_the_time_went) {
+    EXPECT_EQ(describe_stream(kUse, kSpan),
+              "experts: 71 % in memory, 430 MB a token from disk at 2.15 GB/s (86 % of the drive's "
+              "2.50); 30 % of the time computing, 70 % waiting");
+}
+
+TEST(StreamUse, without_a_measured_drive_there_is_no_share_of_it) {
+    StreamSpan span = kSpan;
+    span.drive_limit_bytes_per_second = 0;
+    EXPECT_EQ(describe_stream(kUse, span).find("drive's"), std::string::npos);
+    EXPECT_FALSE(stream_to_json(kUse, span).contains("share_of_drive"));
+    EXPECT_NEAR(stream_to_json(kUse, kSpan)["share_of_drive"].get<double>(), 0.86, 1e-9);
+}
+
+TEST(StreamUse, a_model_in_memory_has_nothing_to_say) {
+    EXPECT_EQ(describe_stream({1000, 0, 0, 0}, kSpan), "");
+    EXPECT_TRUE(stream_to_json({1000, 0, 0, 0}, kSpan).is_null());
+    EXPECT_EQ(StreamUse{}.hit_rate(), 1);
+}
+
+TEST(StreamUse, an_answer_is_the_difference_of_counters) {
+    const StreamUse before = {100, 50, 1000, 0.5};
+    const StreamUse later = {110, 55, 4000, 0.75};
+    const StreamUse use = later - before;
+    EXPECT_EQ(use.n_hits, 10);
+    EXPECT_EQ(use.n_misses, 5);
+    EXPECT_EQ(use.n_bytes_read, 3000U);
+    EXPECT_DOUBLE_EQ(use.wait_seconds, 0.25);
+    EXPECT_NEAR(use.hit_rate(), 2.0 / 3, 1e-12);
+}
+
+TEST(StreamUse, an_answer_of_no_time_or_tokens_divides_by_nothing) {
+    const Json json = stream_to_json(kUse, {0, 0, 0});
+    EXPECT_EQ(json["bytes_per_second"], 0.0);
+    EXPECT_EQ(json["waiting_share"], 0.0);
+    EXPECT_EQ(json["bytes_per_token"], 4.3e9);
+}
+
+}  // namespace
+}  // namespace nereus

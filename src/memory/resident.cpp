@@ -1,0 +1,180 @@
+#include "memory/resident.h"
+
+#include <algorithm>
+#include <atomic>
+#include <mutex>
+
+#include "base/async_read.h"
+#include "base/thread_pool.h"
+
+namespace nereus {
+namespace {
+
+constexpr uint64_t kPieceBytes = 4 * kMiB;  // what is asked for at once; a copy fits two huge pages
+constexpr size_t kPiecesAhead = 16;         // 64 MiB under way: deeper gains nothing
+/// Tensors so near to each other are read as one; what lies between costs less than a read.
+constexpr uint64_t kGapMax = 64 * kKiB;
+
+}  // namespace
+
+/// Counts bytes for a person who waits.
+class ResidentWeights::Progress {
+  public:
+    Progress(uint64_t n_total, const std::function<void(double)>& report)
+        : n_total_(n_total), report_(report) {}
+
+    void add(uint64_t n_bytes) {
+        const std::lock_guard lock(mutex_);
+        n_done_ += n_bytes;
+        if (report_) {
+            report_(static_cast<double>(n_done_) / static_cast<double>(n_total_));
+        }
+    }
+
+  private:
+    std::mutex mutex_;
+    uint64_t n_done_ = 0, n_total_;
+    const std::function<void(double)>& report_;
+};
+
+Result<std::unique_ptr<ResidentWeights>> ResidentWeights::create(const Checkpoint& checkpoint) {
+    uint64_t n_bytes = 0;
+    for (const StoredTensor& tensor : checkpoint.tensors()) {
+        n_bytes += tensor.data.size() + 2 * kDirectAlignment;
+    }
+    auto weights = std::make_unique<ResidentWeights>();
+    weights->arena_ = NEREUS_TRY(Arena::create(n_bytes));
+    return weights;
+}
+
+size_t ResidentWeights::source_of(const std::string& path) {
+    if (!sources_.empty() && sources_.back().path == path) {
+        return sources_.size() - 1;
+    }
+    const auto place = std::find_if(sources_.begin(), sources_.end(),
+                                    [&](const Source& source) { return source.path == path; });
+    if (place == sources_.end()) {
+        sources_.push_back({path, {}, {}, false});
+        return sources_.size() - 1;
+    }
+    return static_cast<size_t>(place - sources_.begin());
+}
+
+/// The extent that ends with this tensor: the last one where the tensor follows it in the file.
+ResidentWeights::Extent& ResidentWeights::extent_for(const StoredTensor& tensor) {
+    const size_t file = source_of(tensor.file);
+    const AlignedRange range = aligned_around(tensor.offset, tensor.data.size());
+    const uint64_t end = tensor.offset + tensor.data.size();
+    if (!extents_.empty()) {
+        Extent& last = extents_.back();
+        if (last.file == file && tensor.offset >= last.wanted_end &&
+            tensor.offset - last.wanted_end <= kGapMax) {
+            if (range.end > last.end) {
+                arena_.allocate(range.end - last.end, kDirectAlignment);
+            }
+            last.end = std::max(last.end, range.end);
+            last.wanted_end = end;
+            return last;
+        }
+    }
+    Extent extent{file, range.begin, range.end, end, nullptr, nullptr};
+    extent.into = arena_.allocate(range.n_bytes(), kDirectAlignment).data();
+    extent.mapped = tensor.data.data() - (tensor.offset - range.begin);
+    extents_.push_back(extent);
+    return extents_.back();
+}
+
+const std::byte* ResidentWeights::place(const StoredTensor& tensor) {
+    const auto known = places_.find(&tensor);
+    if (known != places_.end()) {
+        return known->second;
+    }
+    const Extent& extent = extent_for(tensor);
+    const std::byte* place = extent.into + (tensor.offset - extent.begin);
+    places_.emplace(&tensor, place);
+    return place;
+}
+
+Status ResidentWeights::open_source(Source& source) {
+    if (!source.is_open) {
+        source.direct = NEREUS_TRY(InputFile::open(source.path, PageCache::kAvoid));
+        source.cached = NEREUS_TRY(InputFile::open(source.path, PageCache::kUse));
+        source.is_open = true;
+    }
+    return {};
+}
+
+Status ResidentWeights::read(const StoredTensor& tensor, std::span<std::byte> out) {
+    Source& source = sources_[source_of(tensor.file)];
+    NEREUS_TRY(open_source(source));
+    return source.direct.read_at(tensor.offset, out);
+}
+
+Status ResidentWeights::load(ThreadPool& pool, const std::function<void(double)>& report) {
+    for (Source& source : sources_) {
+        NEREUS_TRY(open_source(source));
+    }
+    std::sort(extents_.begin(), extents_.end(), [](const Extent& a, const Extent& b) {
+        return std::pair(a.file, a.begin) < std::pair(b.file, b.begin);
+    });
+    std::vector<Piece> cached, cold;
+    uint64_t n_total = 0;
+    for (const Extent& extent : extents_) {
+        for (uint64_t at = extent.begin; at < extent.wanted_end; at += kPieceBytes) {
+            const uint64_t n = std::min(kPieceBytes, extent.wanted_end - at);
+            const bool there = is_in_page_cache({extent.mapped + (at - extent.begin), n});
+            (there ? cached : cold).push_back({&extent, at, n});
+            n_total += n;
+        }
+    }
+    Progress progress(n_total, report);
+    NEREUS_TRY(copy_cached(cached, pool, progress));
+    NEREUS_TRY(read_direct(cold, progress));
+    extents_.clear();
+    sources_.clear();
+    return {};
+}
+
+Status ResidentWeights::copy_cached(const std::vector<Piece>& pieces, ThreadPool& pool,
+                                    Progress& progress) {
+    std::mutex mutex;
+    Status first;
+    pool.parallel_for(static_cast<int64_t>(pieces.size()), 1, [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; ++i) {
+            const Piece& piece = pieces[static_cast<size_t>(i)];
+            const Extent& extent = *piece.extent;
+            const Status read = sources_[extent.file].cached.read_at(
+                piece.offset, {extent.into + (piece.offset - extent.begin), piece.n_bytes});
+            progress.add(piece.n_bytes);
+            if (!read.ok()) {
+                const std::lock_guard lock(mutex);
+                first = first.ok() ? read : first;
+            }
+        }
+    });
+    return first;
+}
+
+Status ResidentWeights::read_direct(const std::vector<Piece>& pieces, Progress& progress) {
+    if (pieces.empty()) {
+        return {};
+    }
+    const auto reader = NEREUS_TRY(AsyncReader::create({}));
+    size_t next = 0;
+    while (true) {
+        for (; next < pieces.size() && reader->n_pending() < kPiecesAhead; ++next) {
+            const Piece& piece = pieces[next];
+            const Extent& extent = *piece.extent;
+            reader->start({&sources_[extent.file].direct, piece.offset, piece.n_bytes,
+                           extent.into + (piece.offset - extent.begin), next});
+        }
+        const std::optional<ReadResult> result = reader->wait();
+        if (!result) {
+            return {};
+        }
+        NEREUS_TRY(result->status);
+        progress.add(pieces[result->tag].n_bytes);
+    }
+}
+
+}  // namespace nereus

@@ -1,0 +1,160 @@
+// Experts on disk: the same bits as experts in memory at every size of memory, queue and chunk, and
+// a failed read fails one pass, not the model.
+
+#include <gmock/gmock.h>
+
+#include "base/rng.h"
+#include "tests/support/packing.h"
+
+namespace nereus::test {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr int64_t kTokensMax = 512;
+
+struct StreamedModel {
+    const char* name;
+    const char* source;
+    const char* recipe;  ///< packed with it; "": as it is
+};
+
+// A pack is one read an expert; F32 and FP8 shards and a GGUF's stacks are up to three.
+constexpr StreamedModel kModels[] = {
+    {"pack_v2_lite", "tests/golden/v2_lite", "q4"},
+    {"pack_v3", "tests/golden/v3", "q8"},
+    {"folder_v2_group", "tests/golden/v2_group", ""},
+    {"folder_v3_fp8", "tests/golden/v3_fp8", ""},
+    {"gguf_v2_lite", "tests/data/gguf/v2_lite-mla.gguf", ""},
+    {"gguf_v3", "tests/data/gguf/v3-legacy.gguf", ""},
+};
+
+std::vector<int32_t> tokens_of(const ModelConfig& config, size_t n, uint64_t seed) {
+    std::vector<int32_t> tokens;
+    for (size_t i = 0; i < n; ++i) {
+        tokens.push_back(static_cast<int32_t>(random_bits(seed, 1, i) %
+                                              static_cast<uint64_t>(config.vocab_size)));
+    }
+    return tokens;
+}
+
+class Streaming : public testing::TestWithParam<StreamedModel> {
+  protected:
+    void SetUp() override {
+        path_ = source_path(GetParam().source);
+        if (*GetParam().recipe != '\0') {
+            path_ = folder_.path() / "pack";
+            pack_into(source_path(GetParam().source), GetParam().recipe, path_);
+        }
+    }
+
+    Loaded load(const LoadOptions& options, int n_threads = 2) const {
+        Loaded loaded;
+        loaded.pool = std::make_unique<ThreadPool>(n_threads);
+        loaded.backend = must(create_cpu_backend(*loaded.pool, ""));
+        loaded.checkpoint = must(open_checkpoint(path_));
+        loaded.model = must(load_model(*loaded.checkpoint, *loaded.backend, options));
+        loaded.cache = must(KvCache::create(loaded.model->kv_spec(kTokensMax)));
+        return loaded;
+    }
+
+    /// Memory for n experts: the smallest that is not refused, n times.
+    static LoadOptions with_slots(uint64_t n) {
+        LoadOptions options;
+        options.expert_bytes = n * kSlotBytesMax;
+        return options;
+    }
+
+    /// The golden models' experts are below this.
+    static constexpr uint64_t kSlotBytesMax = 64 * kKiB;
+
+    TemporaryFolder folder_;
+    std::filesystem::path path_;
+};
+
+TEST_P(Streaming, any_memory_queue_and_chunk_gives_the_bits_of_the_resident_model) {
+    Loaded resident = load({});
+    const std::vector<int32_t> tokens = tokens_of(resident.model->config(), 40, 3);
+    const std::vector<float> expected = run_fresh(resident, tokens, 16);
+    for (const uint64_t n_slots : {1, 2, 3, 7, 1000}) {
+        for (const int depth : {1, 5, 64}) {
+            LoadOptions options = with_slots(n_slots);
+            options.reads.depth = depth;
+            options.reads.piece_bytes = depth == 5 ? 4096 : 1 << 20;
+            options.reads.engine =
+                depth == 1 ? AsyncReadOptions::Engine::kThreads : AsyncReadOptions::Engine::kAuto;
+            Loaded streamed = load(options);
+            for (const int64_t chunk : {1, 7, 40}) {  // the second and third find a warm cache
+                EXPECT_EQ(run_fresh(streamed, tokens, chunk), expected)
+                    << n_slots << " slots, depth " << depth << ", chunk " << chunk;
+            }
+        }
+    }
+}
+
+TEST_P(Streaming, what_is_not_in_memory_is_counted_and_read) {
+    Loaded streamed = load(with_slots(1000));
+    const std::vector<int32_t> tokens = tokens_of(streamed.model->config(), 20, 5);
+    run_fresh(streamed, tokens, 20);
+    const ExpertBankStats cold = streamed.model->expert_stats();
+    EXPECT_GT(cold.n_misses, 0);
+    EXPECT_GT(cold.n_bytes_read, 0U);
+    run_fresh(streamed, tokens, 20);
+    const ExpertBankStats warm = streamed.model->expert_stats();
+    EXPECT_EQ(warm.n_misses, cold.n_misses);
+    EXPECT_EQ(warm.n_bytes_read, cold.n_bytes_read);
+    EXPECT_GE(warm.n_hits, cold.n_hits + cold.n_misses);
+}
+
+TEST_P(Streaming, a_failure_of_any_read_fails_that_pass_alone) {
+    Loaded resident = load({});
+    const std::vector<int32_t> tokens = tokens_of(resident.model->config(), 12, 9);
+    const std::vector<float> expected = run_fresh(resident, tokens, 12);
+    uint64_t failing = UINT64_MAX;
+    uint64_t n_reads = 0;
+    LoadOptions options = with_slots(3);
+    options.reads.fault = [&](uint64_t, int64_t result) {
+        return n_reads++ == failing ? -int64_t{EIO} : result;
+    };
+    Loaded streamed = load(options);
+    EXPECT_EQ(run_fresh(streamed, tokens, 12), expected);
+    const uint64_t n_once = n_reads;
+    for (uint64_t at = 0; at < n_once; at += at < 40 ? 1 : 5) {
+        failing = n_reads + at;
+        const int32_t slot = must(streamed.cache->add_sequence());
+        Batch batch;
+        for (size_t i = 0; i < tokens.size(); ++i) {
+            batch.tokens.push_back(tokens[i]);
+            batch.positions.push_back(static_cast<int32_t>(i));
+            batch.slots.push_back(slot);
+        }
+        const auto failed = streamed.model->forward(batch, *streamed.cache);
+        if (n_reads > failing && !failed.ok()) {
+            EXPECT_EQ(failed.error().code, ErrorCode::kIo);
+            EXPECT_THAT(failed.error().message, HasSubstr("at offset"));
+            EXPECT_EQ(streamed.cache->length(slot), 0);
+        }
+        failing = UINT64_MAX;
+        streamed.cache->remove_sequence(slot);
+        ASSERT_EQ(run_fresh(streamed, tokens, 12), expected) << "after a failure at read " << at;
+    }
+}
+
+TEST_P(Streaming, memory_for_less_than_one_expert_is_refused_with_the_numbers) {
+    Loaded loaded;
+    loaded.pool = std::make_unique<ThreadPool>(1);
+    loaded.backend = must(create_cpu_backend(*loaded.pool, ""));
+    loaded.checkpoint = must(open_checkpoint(path_));
+    LoadOptions options;
+    options.expert_bytes = 100;
+    const auto refused = load_model(*loaded.checkpoint, *loaded.backend, options);
+    ASSERT_FALSE(refused.ok());
+    EXPECT_EQ(refused.error().code, ErrorCode::kOutOfMemory);
+    EXPECT_THAT(refused.error().message, HasSubstr("100 B for routed experts"));
+}
+
+INSTANTIATE_TEST_SUITE_P(, Streaming, testing::ValuesIn(kModels),
+                         [](const auto& param_info) { return std::string(param_info.param.name); });
+
+}  // namespace
+}  // namespace nereus::test
