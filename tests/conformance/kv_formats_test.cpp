@@ -388,8 +388,11 @@ TEST(LatentKernels, digits_of_weights_are_nearest_and_equal_in_every_table) {
             for (const std::string& isa : available_isas()) {
                 int8_t high[128], low[128];
                 float unit = -1;
-                select_kernels(isa).value().latent->round_weights(
-                    {weights.data(), scales.data(), n, high, low, &unit});
+                const float top = *std::max_element(weights.begin(), weights.end());
+                EXPECT_EQ(n > 1 && top > 0,
+                          select_kernels(isa).value().latent->round_weights(
+                              {weights.data(), scales.data(), n, n == 1 ? top : top * 0.99F, high,
+                               low, &unit}));
                 for (int64_t r = 0; r < 128; ++r) {
                     const auto at = static_cast<size_t>(r);
                     ASSERT_GE(high[r], 0);
@@ -397,11 +400,30 @@ TEST(LatentKernels, digits_of_weights_are_nearest_and_equal_in_every_table) {
                     const double expected =
                         r < n ? double{weights[at]} * double{scales[at]} : 0.0;
                     ASSERT_NEAR(expected, double{unit} * (128 * high[r] + low[r]),
-                                0.501 * double{unit} + double{kWeightSmallest})
+                                (n == 1 ? 1.0 : 0.501) * double{unit} + double{kWeightSmallest})
                         << isa << ", " << n << " rows, row " << r;
                 }
             }
         }
+    }
+}
+
+/// One digit of a page whose rows are all below half a unit but one: nearest would lose them.
+TEST(LatentKernels, the_dither_keeps_the_sum_of_small_weights) {
+    std::vector<float> weights(128, 0.001F);
+    weights[0] = 1.0F;
+    const std::vector<float> scales(128, 1.0F);
+    for (const std::string& isa : available_isas()) {
+        int8_t high[128], low[128];
+        float unit = 0;
+        EXPECT_FALSE(select_kernels(isa).value().latent->round_weights(
+            {weights.data(), scales.data(), 128, 1.0F, high, low, &unit}));
+        int sum = 0;
+        for (const int8_t digit : low) {
+            sum += digit;
+        }
+        EXPECT_NEAR(double{unit} * sum, 1.127, 0.5 * double{unit}) << isa;
+        EXPECT_EQ(0, *std::max_element(high, high + 128)) << isa;
     }
 }
 
