@@ -23,14 +23,14 @@ KvRows rows_of(const SharedAttention& args) {
 
 /// A piece's scratch, cut up.
 struct Buffers {
-    float* scores = nullptr;      ///< [n, kSpanRows]
-    Int8Rows x;                   ///< [n_blocks, n, 128]
-    int8_t* high = nullptr;       ///< [n + 1, 128]
+    float* scores = nullptr;       ///< [n, kScoreStride]
+    Int8Rows x;                    ///< [n_blocks, n, 128]
+    int8_t* high = nullptr;        ///< [n + 1, 128]
     int32_t* high_rows = nullptr;  ///< [n]
-    int8_t* low = nullptr;        ///< [n, 128]
-    float* high_units = nullptr;  ///< [n]
-    float* low_units = nullptr;   ///< [n]
-    uint8_t* values = nullptr;    ///< [128 columns, 128 rows]
+    int8_t* low = nullptr;         ///< [n, 128]
+    float* high_units = nullptr;   ///< [n]
+    float* low_units = nullptr;    ///< [n]
+    uint8_t* values = nullptr;     ///< [128 columns, 128 rows]
     int64_t n_floats = 0;
 
     /// memory: null to count only.
@@ -43,7 +43,7 @@ struct Buffers {
         };
         x.n_rows = n;
         x.n_blocks = blocks;
-        take(scores, n * kSpanRows);
+        take(scores, n * kScoreStride);
         take(x.values, blocks * n * kPanelColumns);
         take(x.scales, blocks * n);
         take(x.sums, blocks * n * kSumsPerBlock);
@@ -118,8 +118,8 @@ void score_page(const SpanWork& work, const KvRows& rows, const Buffers& buffers
              .x_scales = buffers.x.scales + at,
              .x_totals = buffers.x.totals + at,
              .n_x = n - i,
-             .out = buffers.scores + i * kSpanRows + page.first - work.begin,
-             .out_stride = kSpanRows,
+             .out = buffers.scores + i * kScoreStride + page.first - work.begin,
+             .out_stride = kScoreStride,
              .add = b > 0});
     }
 }
@@ -131,7 +131,7 @@ int64_t round_weights(const SpanWork& work, const Buffers& buffers, const PageRo
     int64_t n_high = 0;
     for (; i < buffers.x.n_rows; ++i) {
         const bool two_digits = work.kernels.latent->round_weights(
-            {.weights = buffers.scores + i * kSpanRows + page.first - work.begin,
+            {.weights = buffers.scores + i * kScoreStride + page.first - work.begin,
              .scales = scales,
              .n = work.seen(i / work.piece.n_heads, page.first, kPageRows),
              .one_digit_max = work.to.sums[i] * kOneDigitShare,
@@ -187,7 +187,7 @@ int64_t scratch_floats(const SharedAttention& args, int64_t n_queries) {
 }
 
 int64_t value_stride(const SharedAttention& args) {
-    return round_up<int64_t>(args.value_width, KvBlock::kColumns / 2);
+    return round_up<int64_t>(args.value_width, KvBlock::kColumns / 2) + 16;
 }
 
 void attend(const SpanWork& work) {

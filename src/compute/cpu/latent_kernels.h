@@ -33,7 +33,7 @@ struct LatentProductArgs {
     float* out = nullptr;
     int64_t out_stride = 0;
     const int32_t* out_rows = nullptr;  ///< [n_x]: the rows of out; null: 0, 1, ...
-    bool add = false;  ///< to what is in out, else to 0
+    bool add = false;                   ///< to what is in out, else to 0
 };
 
 /// Weights of the rows of a page for one block of columns.

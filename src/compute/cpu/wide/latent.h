@@ -31,7 +31,8 @@ struct ValueBytes {
     }
 };
 
-/// P panels from `panel` on against x rows i .. i + T - 1. R registers hold four bytes of their rows.
+/// P panels from `panel` on against x rows i .. i + T - 1. R registers hold four bytes of their
+/// rows.
 template <class I, class Bytes, int P, int T>
 __attribute__((noinline)) void latent_tile(const LatentProductArgs& args, int64_t panel,
                                            int64_t i) {
@@ -62,18 +63,16 @@ __attribute__((noinline)) void latent_tile(const LatentProductArgs& args, int64_
         x += kPanelGroup;
     }
     const float* scales = args.scales + panel * kPanelRows;
-    float* outs[T];
-    for (int t = 0; t < T; ++t) {
-        const int64_t row = args.out_rows != nullptr ? args.out_rows[i + t] : i + t;
-        outs[t] = args.out + row * args.out_stride + panel * kPanelRows;
-    }
-    repeat<R>([&](auto r) __attribute__((always_inline)) {
-        const auto scale = I::load_floats(scales + r.value * I::kRows);
-        repeat<T>([&](auto t) __attribute__((always_inline)) {
-            float* at = outs[t.value] + r.value * I::kRows;
+    repeat<T>([&](auto t) __attribute__((always_inline)) {
+        const int64_t x_row = i + t.value;
+        const int64_t row = args.out_rows != nullptr ? args.out_rows[x_row] : x_row;
+        float* out = args.out + row * args.out_stride + panel * kPanelRows;
+        repeat<R>([&](auto r) __attribute__((always_inline)) {
+            float* at = out + r.value * I::kRows;
             const auto before = args.add ? I::load_floats(at) : I::zero_floats();
-            I::store(at, I::scale_add(sums[t.value * R + r.value], scale,
-                                      args.x_scales[i + t.value], before));
+            I::store(at, I::scale_add(sums[t.value * R + r.value],
+                                      I::load_floats(scales + r.value * I::kRows),
+                                      args.x_scales[x_row], before));
         });
     });
 }
