@@ -1,11 +1,11 @@
 #pragma once
 // Attention over cached rows, for both kinds of attention and every row format.
 //
-// Rows are taken in spans of kSpanRows by absolute position. A span gives, for every token and head,
-// the highest score, the sum of exp(score - highest) and the sum of values weighted by it; spans are
-// merged in order (merge_row). So bits depend on nothing but the rows a token sees: not on the chunk
-// it came in, its batch mates, or which thread took which span; no T x T matrix exists and scratch
-// does not grow with the context.
+// Rows are taken in spans of kSpanRows by absolute position. A span gives, for every token and
+// head, the highest score, the sum of exp(score - highest) and the sum of values weighted by it;
+// spans are merged in order (merge_row). So bits depend on nothing but the rows a token sees: not
+// on the chunk it came in, its batch mates, or which thread took which span; no T x T matrix exists
+// and scratch does not grow with the context.
 
 #include <span>
 #include <vector>
@@ -20,6 +20,9 @@ namespace nereus {
 /// Rows of a span: 64 x of it are 256 KB of scores, and the partial sums of a token, 32 KB for 16
 /// heads of V2-Lite, are 1/18 of the int8 rows they stand for.
 inline constexpr int64_t kSpanRows = 1024;
+/// Floats from one query's scores to the next: a cache line more than the rows, as rows of 4 KB
+/// would all lie in the same set of the L1 cache; rows of values have one more too.
+inline constexpr int64_t kScoreStride = kSpanRows + 16;
 /// Queries (tokens times heads) of one piece: what one pass over cached rows serves.
 inline constexpr int64_t kQueriesMax = 64;
 
@@ -87,7 +90,7 @@ struct SpanWork {
         return args.q.row(piece.token + i / piece.n_heads) +
                (piece.head + i % piece.n_heads) * args.key_width;
     }
-    /// Softmax of the queries' scores, [n_queries, kSpanRows], with sums and highest to `to`.
+    /// Softmax of the queries' scores, [n_queries, kScoreStride], with sums and highest to `to`.
     void soften(float* scores) const;
 };
 

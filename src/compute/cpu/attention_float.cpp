@@ -19,10 +19,10 @@ int64_t bf16_floats(const SharedAttention& args) {
 }
 
 int64_t scratch_floats(const SharedAttention& args, int64_t n_queries) {
-    return bf16_floats(args) + n_queries * kSpanRows;
+    return bf16_floats(args) + n_queries * kScoreStride;
 }
 
-int64_t value_stride(const SharedAttention& args) { return args.value_width; }
+int64_t value_stride(const SharedAttention& args) { return args.value_width + 16; }
 
 /// n rows of a page as floats: where they lie, or widened into scratch.
 const float* rows_at(const SpanWork& work, const std::byte* page, int64_t in_page, int64_t n,
@@ -65,15 +65,16 @@ void attend(const SpanWork& work) {
     float* scores = work.scratch + bf16_floats(args);
     for_each_block(work, [&](int64_t first, int64_t n, const float* rows) {
         for (int64_t t = work.first_token(first); t < piece.n_tokens; ++t) {
-            work.kernels.products({.rows = rows + args.key_offset + set * args.key_width,
-                                   .row_stride = width,
-                                   .n_rows = work.seen(t, first, n),
-                                   .x = work.query(t * piece.n_heads),
-                                   .x_stride = args.key_width,
-                                   .n_x = piece.n_heads,
-                                   .n_cols = args.key_width,
-                                   .out = scores + t * piece.n_heads * kSpanRows + first - work.begin,
-                                   .out_stride = kSpanRows});
+            work.kernels.products(
+                {.rows = rows + args.key_offset + set * args.key_width,
+                 .row_stride = width,
+                 .n_rows = work.seen(t, first, n),
+                 .x = work.query(t * piece.n_heads),
+                 .x_stride = args.key_width,
+                 .n_x = piece.n_heads,
+                 .n_cols = args.key_width,
+                 .out = scores + t * piece.n_heads * kScoreStride + first - work.begin,
+                 .out_stride = kScoreStride});
         }
     });
     work.soften(scores);
@@ -84,8 +85,8 @@ void attend(const SpanWork& work) {
             work.kernels.accumulate({.rows = rows + args.value_offset + set * args.value_width,
                                      .row_stride = width,
                                      .n_rows = work.seen(t, first, n),
-                                     .coefficients = scores + i * kSpanRows + first - work.begin,
-                                     .coefficient_stride = kSpanRows,
+                                     .coefficients = scores + i * kScoreStride + first - work.begin,
+                                     .coefficient_stride = kScoreStride,
                                      .n_out = piece.n_heads,
                                      .out = work.to.values + i * work.to.stride,
                                      .out_stride = work.to.stride,

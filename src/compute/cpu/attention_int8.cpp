@@ -23,13 +23,14 @@ KvRows rows_of(const SharedAttention& args) {
 
 /// A piece's scratch, cut up.
 struct Buffers {
-    float* scores = nullptr;      ///< [n, kSpanRows]
-    Int8Rows x;                   ///< [n_blocks, n, 128]
-    int8_t* high = nullptr;       ///< [n, 128]
-    int8_t* low = nullptr;        ///< [n, 128]
-    float* high_units = nullptr;  ///< [n]
-    float* low_units = nullptr;   ///< [n]
-    uint8_t* values = nullptr;    ///< [128 columns, 128 rows]
+    float* scores = nullptr;       ///< [n, kScoreStride]
+    Int8Rows x;                    ///< [n_blocks, n, 128]
+    int8_t* high = nullptr;        ///< [n + 1, 128]
+    int32_t* high_rows = nullptr;  ///< [n]
+    int8_t* low = nullptr;         ///< [n, 128]
+    float* high_units = nullptr;   ///< [n]
+    float* low_units = nullptr;    ///< [n]
+    uint8_t* values = nullptr;     ///< [128 columns, 128 rows]
     int64_t n_floats = 0;
 
     /// memory: null to count only.
@@ -42,12 +43,13 @@ struct Buffers {
         };
         x.n_rows = n;
         x.n_blocks = blocks;
-        take(scores, n * kSpanRows);
+        take(scores, n * kScoreStride);
         take(x.values, blocks * n * kPanelColumns);
         take(x.scales, blocks * n);
         take(x.sums, blocks * n * kSumsPerBlock);
         take(x.totals, blocks * n);
-        take(high, n * kPageRows);
+        take(high, (n + 1) * kPageRows);
+        take(high_rows, n);
         take(low, n * kPageRows);
         take(high_units, n);
         take(low_units, n);
@@ -116,25 +118,32 @@ void score_page(const SpanWork& work, const KvRows& rows, const Buffers& buffers
              .x_scales = buffers.x.scales + at,
              .x_totals = buffers.x.totals + at,
              .n_x = n - i,
-             .out = buffers.scores + i * kSpanRows + page.first - work.begin,
-             .out_stride = kSpanRows,
+             .out = buffers.scores + i * kScoreStride + page.first - work.begin,
+             .out_stride = kScoreStride,
              .add = b > 0});
     }
 }
 
-/// The weights of a page's rows as digits, queries i and up.
-void round_weights(const SpanWork& work, const Buffers& buffers, const PageRows& page,
-                   const float* scales, int64_t i) {
+/// The weights of a page's rows as digits, queries i and up. Returns how many have two; their high
+/// digits lie together.
+int64_t round_weights(const SpanWork& work, const Buffers& buffers, const PageRows& page,
+                      const float* scales, int64_t i) {
+    int64_t n_high = 0;
     for (; i < buffers.x.n_rows; ++i) {
-        work.kernels.latent->round_weights(
-            {.weights = buffers.scores + i * kSpanRows + page.first - work.begin,
+        const bool two_digits = work.kernels.latent->round_weights(
+            {.weights = buffers.scores + i * kScoreStride + page.first - work.begin,
              .scales = scales,
              .n = work.seen(i / work.piece.n_heads, page.first, kPageRows),
-             .high = buffers.high + i * kPageRows,
+             .one_digit_max = work.to.sums[i] * kOneDigitShare,
+             .high = buffers.high + n_high * kPageRows,
              .low = buffers.low + i * kPageRows,
              .unit = buffers.low_units + i});
-        buffers.high_units[i] = 128.0F * buffers.low_units[i];
+        if (two_digits) {
+            buffers.high_units[n_high] = 128.0F * buffers.low_units[i];
+            buffers.high_rows[n_high++] = static_cast<int32_t>(i);
+        }
     }
+    return n_high;
 }
 
 constexpr auto kOnes = [] {
@@ -151,21 +160,24 @@ void add_page(const SpanWork& work, const KvRows& rows, const Buffers& buffers,
         const KvBlock block = rows.block(b);
         kernels.turn(codes_at(page, block), ceil_div(page.n, kPanelRows), block.stored,
                      buffers.values);
-        round_weights(work, buffers, page, scales_at(page, block), i);
+        const int64_t n_high = round_weights(work, buffers, page, scales_at(page, block), i);
         LatentProductArgs args{.panels = buffers.values,
                                .panel_stride = kPanelRows * kPageRows,
                                .n_panels = block.stored / kPanelRows,
                                .n_groups = ceil_div(page.n, kPanelRows) * kPanelRows / kPanelGroup,
                                .scales = kOnes.data(),
-                               .x = buffers.high + i * kPageRows,
-                               .x_scales = buffers.high_units + i,
+                               .x = buffers.low + i * kPageRows,
+                               .x_scales = buffers.low_units + i,
                                .n_x = buffers.x.n_rows - i,
                                .out = work.to.values + i * work.to.stride + block.column,
                                .out_stride = work.to.stride,
                                .add = true};
         kernels.values(args);
-        args.x = buffers.low + i * kPageRows;
-        args.x_scales = buffers.low_units + i;
+        args.x = buffers.high;
+        args.x_scales = buffers.high_units;
+        args.n_x = n_high;
+        args.out = work.to.values + block.column;
+        args.out_rows = buffers.high_rows;
         kernels.values(args);
     }
 }
@@ -175,7 +187,7 @@ int64_t scratch_floats(const SharedAttention& args, int64_t n_queries) {
 }
 
 int64_t value_stride(const SharedAttention& args) {
-    return round_up<int64_t>(args.value_width, KvBlock::kColumns / 2);
+    return round_up<int64_t>(args.value_width, KvBlock::kColumns / 2) + 16;
 }
 
 void attend(const SpanWork& work) {

@@ -16,10 +16,12 @@ void portable_latent_product(const LatentProductArgs& args) {
                                   lane % kPanelRows * kPanelGroup;
             int32_t sum = 0;
             for (int64_t c = 0; c < args.n_groups * kPanelGroup; ++c) {
-                const uint8_t byte = four[c / kPanelGroup * kPanelRows * kPanelGroup + c % kPanelGroup];
+                const uint8_t byte =
+                    four[c / kPanelGroup * kPanelRows * kPanelGroup + c % kPanelGroup];
                 sum += (kBias != 0 ? byte - kBias : static_cast<int8_t>(byte)) * x[c];
             }
-            float& out = args.out[i * args.out_stride + lane];
+            const int64_t row = args.out_rows != nullptr ? args.out_rows[i] : i;
+            float& out = args.out[row * args.out_stride + lane];
             out = __builtin_fmaf(static_cast<float>(sum), args.scales[lane] * args.x_scales[i],
                                  args.add ? out : 0.0F);
         }
@@ -40,23 +42,29 @@ void portable_turn(const uint8_t* keys, int64_t n_panels, int64_t n_columns, uin
     }
 }
 
-void portable_round_weights(const RoundWeightsArgs& args) {
+bool portable_round_weights(const RoundWeightsArgs& args) {
+    float top = 0.0F;
     float largest = 0.0F;
     for (int64_t r = 0; r < args.n; ++r) {
         const float v = args.weights[r] * args.scales[r];
+        top = args.weights[r] > top ? args.weights[r] : top;
         largest = v > largest ? v : largest;
     }
+    const bool two_digits = top > args.one_digit_max;
+    const float levels = two_digits ? kWeightLevels : kDigitLevels;
     const bool none = largest < kWeightSmallest;
-    const float inverse = none ? 0.0F : kWeightLevels / largest;
-    *args.unit = none ? 0.0F : largest / kWeightLevels;
+    const float inverse = none ? 0.0F : levels / largest;
+    *args.unit = none ? 0.0F : largest / levels;
     for (int64_t r = 0; r < kPanelColumns; ++r) {
-        const float v = r < args.n ? args.weights[r] * args.scales[r] * inverse : 0.0F;
+        const float dither = two_digits ? 0.0F : kWeightDither.of_row[r];
+        const float v = (r < args.n ? args.weights[r] * args.scales[r] * inverse : 0.0F) + dither;
         // A NaN or infinity must not be undefined behaviour; the row's sum makes the result one.
-        const float bounded = v > 0.0F ? (v < kWeightLevels ? v : kWeightLevels) : 0.0F;
+        const float bounded = v > 0.0F ? (v < levels ? v : levels) : 0.0F;
         const auto q = static_cast<int32_t>(__builtin_nearbyintf(bounded));
         args.high[r] = static_cast<int8_t>(q >> 7);
         args.low[r] = static_cast<int8_t>(q & 127);
     }
+    return two_digits;
 }
 
 inline constexpr LatentKernels kPortableLatent{.keys = portable_latent_product<128>,

@@ -31,7 +31,8 @@ struct ValueBytes {
     }
 };
 
-/// P panels from `panel` on against x rows i .. i + T - 1. R registers hold four bytes of their rows.
+/// P panels from `panel` on against x rows i .. i + T - 1. R registers hold four bytes of their
+/// rows.
 template <class I, class Bytes, int P, int T>
 __attribute__((noinline)) void latent_tile(const LatentProductArgs& args, int64_t panel,
                                            int64_t i) {
@@ -62,14 +63,16 @@ __attribute__((noinline)) void latent_tile(const LatentProductArgs& args, int64_
         x += kPanelGroup;
     }
     const float* scales = args.scales + panel * kPanelRows;
-    float* out = args.out + i * args.out_stride + panel * kPanelRows;
-    repeat<R>([&](auto r) __attribute__((always_inline)) {
-        const auto scale = I::load_floats(scales + r.value * I::kRows);
-        repeat<T>([&](auto t) __attribute__((always_inline)) {
-            float* at = out + t.value * args.out_stride + r.value * I::kRows;
+    repeat<T>([&](auto t) __attribute__((always_inline)) {
+        const int64_t x_row = i + t.value;
+        const int64_t row = args.out_rows != nullptr ? args.out_rows[x_row] : x_row;
+        float* out = args.out + row * args.out_stride + panel * kPanelRows;
+        repeat<R>([&](auto r) __attribute__((always_inline)) {
+            float* at = out + r.value * I::kRows;
             const auto before = args.add ? I::load_floats(at) : I::zero_floats();
-            I::store(at, I::scale_add(sums[t.value * R + r.value], scale,
-                                      args.x_scales[i + t.value], before));
+            I::store(at, I::scale_add(sums[t.value * R + r.value],
+                                      I::load_floats(scales + r.value * I::kRows),
+                                      args.x_scales[x_row], before));
         });
     });
 }
@@ -109,27 +112,32 @@ void latent_product(const LatentProductArgs& args) {
 }
 
 template <class V, class I>
-void round_weights(const RoundWeightsArgs& args) {
+bool round_weights(const RoundWeightsArgs& args) {
     const int64_t n = args.n;
-    const auto value_at = [&](int64_t r) __attribute__((always_inline)) {
-        return r + 16 <= n ? V::mul(V::load(args.weights + r), V::load(args.scales + r))
-               : r < n     ? V::mul(V::load_first(args.weights + r, n - r),
-                                    V::load_first(args.scales + r, n - r))
-                           : V::zero();
+    const auto load = [n](const float* p, int64_t r) __attribute__((always_inline)) {
+        return r + 16 <= n ? V::load(p + r) : r < n ? V::load_first(p + r, n - r) : V::zero();
     };
-    typename V::Floats lanes = V::zero();
+    typename V::Floats weights = V::zero();
+    typename V::Floats products = V::zero();
     for (int64_t r = 0; r < n; r += 16) {
-        lanes = V::max(value_at(r), lanes);
+        const auto p = load(args.weights, r);
+        weights = V::max(p, weights);
+        products = V::max(V::mul(p, load(args.scales, r)), products);
     }
-    const float largest = I::largest_lane(lanes);
+    const bool two_digits = I::largest_lane(weights) > args.one_digit_max;
+    const float levels = two_digits ? kWeightLevels : kDigitLevels;
+    const float largest = I::largest_lane(products);
     const bool none = largest < kWeightSmallest;
-    const float inverse = none ? 0.0F : kWeightLevels / largest;
-    *args.unit = none ? 0.0F : largest / kWeightLevels;
+    const float inverse = none ? 0.0F : levels / largest;
+    *args.unit = none ? 0.0F : largest / levels;
     for (int64_t r = 0; r < kPanelColumns; r += 16) {
-        const auto scaled = V::mul(value_at(r), V::broadcast(inverse));
-        const auto bounded = V::min(V::max(scaled, V::zero()), V::broadcast(kWeightLevels));
+        const auto v = V::mul(load(args.weights, r), load(args.scales, r));
+        const auto dither = two_digits ? V::zero() : V::load(kWeightDither.of_row + r);
+        const auto scaled = V::add(V::mul(v, V::broadcast(inverse)), dither);
+        const auto bounded = V::min(V::max(scaled, V::zero()), V::broadcast(levels));
         I::store_digits(bounded, args.high + r, args.low + r);
     }
+    return two_digits;
 }
 
 template <class V, class I>
