@@ -78,6 +78,7 @@ class LoadedModel final : public Model {
     ModelConfig config_;
     std::optional<MemoryPlan> plan_;
     std::unique_ptr<ResidentWeights> resident_;  ///< null: weights stay mapped
+    std::unique_ptr<LayerStream> dense_;         ///< null: all dense weights are resident or mapped
     WeightSet weights_;
     WeightSet mapped_;                   ///< says where experts that stay on disk are
     Weight embedding_;                   ///< [vocab_size, hidden_size]
