@@ -6,11 +6,11 @@
 #include "base/check.h"
 #include "base/units.h"
 #include "memory/hit_rate.h"
+#include "model/kv_format.h"
 
 namespace nereus {
 namespace {
 
-constexpr double kKvValueBytes = 4;  // KvCache keeps float32 rows
 /// Program, libraries, tokenizer and logits.
 constexpr double kProcessBytes = 100e6;
 /// Experts in flight: reads land in slots, so what is more is a few pieces for each drive.
@@ -41,11 +41,20 @@ double activation_bytes(const ModelConfig& config, int64_t n_rows) {
     return 4.0 * static_cast<double>(floats * n_rows + config.vocab_size);
 }
 
+/// In the format that a run without --cache chooses.
+double kv_bytes_per_token(const ModelSize& model) {
+    const bool has_panels =
+        std::any_of(model.parts.begin(), model.parts.end(),
+                    [](const PartSize& part) { return format_of(part.format).panel != nullptr; });
+    const auto format = choose_kv_format({}, model.config, has_panels);
+    NEREUS_CHECK(format.ok());
+    return static_cast<double>(kv_spec_of(model.config, *format, 1).bytes_per_token());
+}
+
 /// Fills memory in order of use: what every token needs, then experts.
 Placement place(const ModelSize& model, const ForecastRequest& request) {
     Placement p;
-    p.kv_bytes =
-        static_cast<double>(kv_values_per_token(model.config) * request.n_context) * kKvValueBytes;
+    p.kv_bytes = kv_bytes_per_token(model) * static_cast<double>(request.n_context);
     p.activation_bytes = activation_bytes(model.config, request.chunk);
     p.process_bytes = kProcessBytes;
     const double dense = model.dense_bytes();

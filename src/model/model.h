@@ -74,7 +74,6 @@ enum class WeightPlace { kAuto, kMapped, kCopied };
 inline constexpr uint64_t kUnlimited = UINT64_MAX;
 
 struct LoadOptions {
-    AttentionForm attention_form = AttentionForm::kAbsorbed;
     WeightPlace weights = WeightPlace::kAuto;
     /// What weights, cache, activations and the process may take together (memory/plan.h). What
     /// does not fit stays on disk and is read when a token wants it; kv_spec() gives no more tokens
@@ -86,13 +85,15 @@ struct LoadOptions {
     uint64_t expert_bytes = kUnlimited;
     CachePolicy cache_policy = default_cache_policy();  ///< of experts that are on disk
     AsyncReadOptions reads = StreamOptions().reads;
+    AttentionForm attention_form = AttentionForm::kAbsorbed;  ///< expanded: f32 caches only
+    std::optional<KvFormat> cache;  ///< of the cache's rows; without: see model/kv_format.h
     LoadProgress progress;
 };
 
 /// Binds the checkpoint's tensors to the family's names and checks every shape. The checkpoint and
 /// backend must outlive the model.
-/// errors: unsupported (family), not_found (tensor), corrupt (shape; names expected and found),
-/// out_of_memory, io (a copy)
+/// errors: unsupported (family; cache), not_found (tensor), corrupt (shape; names expected and
+/// found), out_of_memory, io (a copy)
 Result<std::unique_ptr<Model>> load_model(const Checkpoint& checkpoint, Backend& backend,
                                           const LoadOptions& options = {});
 

@@ -124,6 +124,7 @@ class SsdBank final : public ExpertBank {
                 ++n_misses_;
                 continue;
             }
+            cache_.touch(key);
             take_slot(i);
             ++n_hits_;
         }
@@ -138,7 +139,9 @@ class SsdBank final : public ExpertBank {
             if (is_there && slot_of(key).error) {
                 return;  // what is left of a failed read has to end first
             }
-            if (!is_there && !begin_read(layer_, ids_[i])) {
+            if (is_there) {
+                cache_.touch(key);
+            } else if (!begin_read(layer_, ids_[i])) {
                 return;
             }
             take_slot(i);
@@ -148,7 +151,6 @@ class SsdBank final : public ExpertBank {
     /// The slot of a requested expert is this request's until it has been computed with.
     void take_slot(size_t i) {
         const ExpertKey key = key_of(layer_, ids_[i]);
-        cache_.touch(key);
         cache_.pin(key);
         Slot& slot = slot_of(key);
         slot.index = static_cast<int32_t>(i);

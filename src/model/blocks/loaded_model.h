@@ -40,9 +40,11 @@ class RowGains {
 
 class LoadedModel final : public Model {
   public:
-    LoadedModel(const Checkpoint& checkpoint, Backend& backend, ModelConfig config)
+    LoadedModel(const Checkpoint& checkpoint, Backend& backend, ModelConfig config,
+                KvFormat kv_format)
         : backend_(backend),
           config_(std::move(config)),
+          kv_format_(kv_format),
           weights_(checkpoint),
           mapped_(checkpoint) {}
 
@@ -79,6 +81,7 @@ class LoadedModel final : public Model {
     std::optional<MemoryPlan> plan_;
     std::unique_ptr<ResidentWeights> resident_;  ///< null: weights stay mapped
     std::unique_ptr<LayerStream> dense_;         ///< null: all dense weights are resident or mapped
+    KvFormat kv_format_;
     WeightSet weights_;
     WeightSet mapped_;                   ///< says where experts that stay on disk are
     Weight embedding_;                   ///< [vocab_size, hidden_size]
@@ -92,6 +95,7 @@ class LoadedModel final : public Model {
     Scratch scratch_;
     RowGains gains_;
     std::vector<PagedRows> visible_;
+    std::vector<KvPlace> places_;
     std::vector<MatmulTask> tasks_;
 };
 
