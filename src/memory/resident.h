@@ -3,6 +3,7 @@
 // where the page cache does not have them already. A mapping would page in 4 KiB at a time, walk
 // longer page tables and keep every byte twice after a copy.
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -72,7 +73,9 @@ class ResidentWeights {
     size_t source_of(const std::string& path);
     Status open_source(Source& source);
     Status copy_cached(const std::vector<Piece>& pieces, ThreadPool& pool, Progress& progress);
-    Status read_direct(const std::vector<Piece>& pieces, Progress& progress);
+    Status read_direct(const std::vector<Piece>& pieces, ThreadPool& pool, Progress& progress);
+    Status read_from_line(const std::vector<Piece>& pieces, std::atomic<size_t>& next,
+                          Progress& progress);
     Status read_scales(Progress& progress);
 
     Arena arena_;

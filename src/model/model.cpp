@@ -106,8 +106,11 @@ Status LoadedModel::bind(const Checkpoint& checkpoint, const LoadOptions& option
         }
     }
     const bool streams = expert_bytes != kUnlimited;
+    const int64_t n_streamed = options.n_layers_streamed > 0 ? options.n_layers_streamed
+                               : plan_                       ? plan_->n_layers_streamed
+                                                             : 0;
     const bool copies = options.weights == WeightPlace::kAuto
-                            ? streams || checkpoint.is_pack()
+                            ? streams || n_streamed > 0 || checkpoint.is_pack()
                             : options.weights == WeightPlace::kCopied;
     if (copies) {
         resident_ = NEREUS_TRY(ResidentWeights::create(checkpoint));
@@ -117,7 +120,6 @@ Status LoadedModel::bind(const Checkpoint& checkpoint, const LoadOptions& option
     const Build build{config_, checkpoint.kind(), weights_, streams ? mapped_ : weights_,
                       options.attention_form};
     NEREUS_TRY(bind_ends(build));
-    const int64_t n_streamed = plan_ ? plan_->n_layers_streamed : 0;
     if (n_streamed > 0) {
         dense_ = NEREUS_TRY(LayerStream::create(checkpoint, options.reads));
     }

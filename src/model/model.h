@@ -83,6 +83,8 @@ struct LoadOptions {
     int64_t context_tokens = 0;
     /// Memory for routed experts alone, in place of the plan's.
     uint64_t expert_bytes = kUnlimited;
+    /// How many of the last layers' dense weights are read for every pass; 0: the plan says.
+    int64_t n_layers_streamed = 0;
     CachePolicy cache_policy = default_cache_policy();  ///< of experts that are on disk
     AsyncReadOptions reads = StreamOptions().reads;
     AttentionForm attention_form = AttentionForm::kAbsorbed;  ///< expanded: f32 caches only
