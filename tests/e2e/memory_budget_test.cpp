@@ -7,6 +7,7 @@
 
 #include <chrono>
 
+#include "base/result.h"
 #include "base/rng.h"
 #include "base/units.h"
 #include "tests/e2e/run_process.h"
@@ -14,7 +15,7 @@
 namespace nereus {
 namespace {
 
-/// A mixture model whose experts are most of it: 24 layers of 64, about 110 MB at 8 bits.
+/// A mixture model whose experts are most of it: 11 layers of 64, about 73 MB at 8 bits.
 constexpr const char* kConfig = R"({"architectures": ["DeepseekV2ForCausalLM"],
     "model_type": "deepseek_v2", "vocab_size": 512, "hidden_size": 128, "intermediate_size": 256,
     "num_hidden_layers": 12, "num_attention_heads": 4, "num_key_value_heads": 4,
@@ -68,9 +69,9 @@ class MemoryBudget : public testing::Test {
 
 std::filesystem::path MemoryBudget::folder_;
 
-TEST_F(MemoryBudget, no_run_of_a_thousand_takes_more_than_its_budget) {
-    constexpr uint64_t kRuns = 1000;
-    int n_run = 0, n_streamed_or_refused = 0;
+TEST_F(MemoryBudget, no_run_of_two_hundred_takes_more_than_its_budget) {
+    constexpr uint64_t kRuns = 200;
+    int n_run = 0, n_refused = 0;
     for (uint64_t i = 0; i < kRuns; ++i) {
         const auto draw = [&](uint64_t stream, uint64_t from, uint64_t to) {
             return from + random_bits(11, stream, i) % (to - from + 1);
@@ -84,10 +85,10 @@ TEST_F(MemoryBudget, no_run_of_a_thousand_takes_more_than_its_budget) {
         ASSERT_TRUE(run.exit_code == 0 || run.exit_code == 3) << run.err;
         ASSERT_LE(run.peak_bytes, budget) << run.err;
         n_run += run.exit_code == 0 ? 1 : 0;
-        n_streamed_or_refused += run.exit_code == 3 ? 1 : 0;
+        n_refused += run.exit_code == 3 ? 1 : 0;
     }
-    EXPECT_GT(n_run, 500);
-    EXPECT_GT(n_streamed_or_refused, 0);
+    EXPECT_GT(n_run, 100);
+    EXPECT_GT(n_refused, 0);
 }
 
 TEST_F(MemoryBudget, the_smallest_budget_that_a_refusal_names_is_accepted) {
