@@ -48,7 +48,8 @@ class ResidentWeights::Progress {
 Result<std::unique_ptr<ResidentWeights>> ResidentWeights::create(const Checkpoint& checkpoint) {
     uint64_t n_bytes = 0;
     for (const StoredTensor& tensor : checkpoint.tensors()) {
-        n_bytes += tensor.data.size() + 2 * kDirectAlignment;
+        n_bytes +=
+            tensor.data.size() + 2 * kDirectAlignment + kGapMax;  // only what is read is taken
     }
     auto weights = std::make_unique<ResidentWeights>();
     weights->arena_ = NEREUS_TRY(Arena::create(n_bytes));

@@ -74,8 +74,8 @@ TEST_P(Streaming, any_memory_queue_and_chunk_gives_the_bits_of_the_resident_mode
     Loaded resident = load({});
     const std::vector<int32_t> tokens = tokens_of(resident.model->config(), 40, 3);
     const std::vector<float> expected = run_fresh(resident, tokens, 16);
-    for (const uint64_t n_slots : {1, 2, 3, 7, 1000}) {
-        for (const int depth : {1, 5, 64}) {
+    for (const uint64_t n_slots : {1, 3, 1000}) {
+        for (const int depth : {1, 5}) {
             LoadOptions options = with_slots(n_slots);
             options.reads.depth = depth;
             options.reads.piece_bytes = depth == 5 ? 4096 : 1 << 20;
@@ -126,10 +126,12 @@ TEST_P(Streaming, a_failed_read_of_a_layer_fails_that_pass_alone) {
         EXPECT_TRUE(failed.ok() || failed.error().code == ErrorCode::kIo);
         failing = UINT64_MAX;
         streamed.cache->remove_sequence(slot);
-        const auto again = streamed.model->forward(
-            {tokens, {0, 1, 2}, std::vector<int32_t>(3, must(streamed.cache->add_sequence())), {2}},
-            *streamed.cache);
-        if (again.ok()) {  // a failure of a read ahead may show only here
+        const int32_t other = must(streamed.cache->add_sequence());
+        const auto again = streamed.model->forward({tokens, {0, 1, 2}, {other, other, other}, {2}},
+                                                   *streamed.cache);
+        const bool is_well = again.ok();
+        streamed.cache->remove_sequence(other);
+        if (is_well) {  // a failure of a read ahead may show only here
             ASSERT_EQ(run_fresh(streamed, tokens, 3), expected) << "after read " << at;
         }
     }
