@@ -43,8 +43,8 @@ struct CommonOptions {
     std::string isa;                   ///< "": the fastest kernel table
     std::string format;                ///< "" or "auto": chosen from the model, see open.h
     std::string activations = "auto";  ///< or "f32", "int8": of quantised GGUF weights
-    std::string cache = "auto";        ///< or a name of kKvFormats
     std::string memory;                ///< "12G"; "": what is free
+    std::string cache = "auto";        ///< or a name of kKvFormats
 };
 
 /// Runs the subcommand after parsing. An Error is printed and mapped by exit_code_of; a command

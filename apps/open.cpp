@@ -392,9 +392,9 @@ Result<OpenedModel> open_model(const fs::path& path, const OpenOptions& options)
     }
     LoadOptions load;
     load.progress = options.progress;
-    load.cache = options.cache;
     load.context_tokens = options.context_tokens;
     NEREUS_TRY(limit_memory(options.memory, *opened.checkpoint, config, load));
+    load.cache = options.cache;
     opened.model = NEREUS_TRY(load_model(*opened.checkpoint, *opened.backend, load));
     opened.generation = NEREUS_TRY(generation_of(opened));
     return opened;

@@ -57,9 +57,9 @@ struct OpenOptions {
     std::string isa;     ///< "": the fastest
     std::string format;  ///< "", "auto" or a name of create_native_format
     ActivationsChoice activations = ActivationsChoice::kAuto;
-    std::optional<KvFormat> cache;  ///< as in LoadOptions
     std::string memory;             ///< as --memory; "": what is free
     int64_t context_tokens = 0;     ///< cached tokens the memory must have room for; 0: the default
+    std::optional<KvFormat> cache;  ///< as in LoadOptions
     LoadProgress progress;
 };
 

@@ -45,17 +45,17 @@ constexpr CommonFlag kActivationsFlag = {
     "--activations",
     "of quantised GGUF weights. int8: rounded to 8 bits as llama.cpp does, fastest; f32: never; "
     "auto: int8 for blocks of 32, f32 for K-quants (default: auto)"};
+constexpr CommonFlag kMemoryFlag = {
+    "--memory",
+    "what Nereus may take, as 12G: weights, cache, buffers and itself. Experts that do not fit "
+    "stay "
+    "on disk and are read when a token wants them (default: what is free)"};
 constexpr CommonFlag kCacheFlag = {
     "--cache",
     "how attention's rows are kept. f32: exactly; bf16: half the bytes; int8: a quarter, "
     "multiplied "
     "as integers, latent attention only; auto: int8 for packs that round to int8 anyway, else f32 "
     "(default: auto)"};
-constexpr CommonFlag kMemoryFlag = {
-    "--memory",
-    "what Nereus may take, as 12G: weights, cache, buffers and itself. Experts that do not fit "
-    "stay "
-    "on disk and are read when a token wants them (default: what is free)"};
 constexpr CommonFlag kCommonFlags[] = {kThreadsFlag,     kIsaFlag,   kFormatFlag,
                                        kActivationsFlag, kCacheFlag, kMemoryFlag};
 
@@ -138,11 +138,11 @@ void add_common(CLI::App& app, CommonOptions& common) {
                    std::string(kActivationsFlag.help))
         ->check(CLI::IsMember({"auto", "int8", "f32"}))
         ->type_name("NAME");
+    app.add_option(std::string(kMemoryFlag.name), common.memory, std::string(kMemoryFlag.help))
+        ->type_name("BYTES");
     app.add_option(std::string(kCacheFlag.name), common.cache, std::string(kCacheFlag.help))
         ->check(CLI::IsMember({"auto", "f32", "bf16", "int8"}))
         ->type_name("NAME");
-    app.add_option(std::string(kMemoryFlag.name), common.memory, std::string(kMemoryFlag.help))
-        ->type_name("BYTES");
 }
 
 /// CLI11 speaks in several lines; an error is one.

@@ -4,6 +4,7 @@
 #include <cctype>
 #include <cmath>
 #include <cstdlib>
+#include <optional>
 
 #include "base/arena.h"
 #include "base/units.h"
@@ -48,15 +49,64 @@ MemoryPlan plan_resident(const MemoryNeeds& needs, int64_t context_tokens) {
     return plan;
 }
 
-MemoryPlan plan_smallest(const MemoryNeeds& needs, int64_t context_tokens) {
+/// The last n layers' dense weights on disk, in memory two buffers for the largest of them.
+void stream_layers(const MemoryNeeds& needs, int64_t n, MemoryPlan& plan) {
+    uint64_t streamed = 0, largest = 0;
+    for (int64_t i = 0; i < n; ++i) {
+        const uint64_t bytes = *(needs.layer_bytes.rbegin() + i);
+        streamed += bytes;
+        largest = std::max(largest, bytes);
+    }
+    plan.n_layers_streamed = n;
+    plan.dense_streamed_bytes = streamed;
+    const uint64_t buffers =
+        static_cast<uint64_t>(std::min<int64_t>(n, 2)) * round_up(largest, kHugePageBytes);
+    plan.dense_bytes = round_up(needs.dense_bytes - streamed, kHugePageBytes) + buffers;
+}
+
+/// A model on disk as far as it can be: n_streamed layers, this chunk, the fewest experts.
+MemoryPlan plan_streamed(const MemoryNeeds& needs, int64_t context_tokens, int64_t chunk,
+                         int64_t n_streamed) {
     MemoryPlan plan = plan_fixed_parts(needs, context_tokens);
+    stream_layers(needs, n_streamed, plan);
     plan.streams_experts = needs.n_experts > 0;
     plan.n_slots = std::min(needs.n_experts_min, needs.n_experts);
     plan.expert_bytes = slots_bytes(needs, plan.n_slots);
-    plan.prefill_chunk = kChunkMin;
-    plan.activation_bytes = chunk_bytes(needs, kChunkMin);
-    const MemoryPlan resident = plan_resident(needs, context_tokens);
-    return plan.total_bytes() < resident.total_bytes() ? plan : resident;
+    plan.prefill_chunk = chunk;
+    plan.activation_bytes = chunk_bytes(needs, chunk);
+    return plan;
+}
+
+MemoryPlan plan_smallest(const MemoryNeeds& needs, int64_t context_tokens) {
+    MemoryPlan smallest = plan_resident(needs, context_tokens);
+    for (int64_t n = 0; n <= static_cast<int64_t>(needs.layer_bytes.size()); ++n) {
+        const MemoryPlan plan = plan_streamed(needs, context_tokens, kChunkMin, n);
+        if (plan.total_bytes() < smallest.total_bytes()) {
+            smallest = plan;
+        }
+    }
+    return smallest;
+}
+
+/// The longest chunk and then the fewest streamed layers that fit, but dense weights in memory
+/// before long chunks.
+std::optional<MemoryPlan> plan_within(const MemoryNeeds& needs, const MemoryWishes& wishes) {
+    const auto n_layers = static_cast<int64_t>(needs.layer_bytes.size());
+    for (const int64_t n_max : {int64_t{0}, n_layers}) {
+        for (const int64_t chunk : kChunks) {
+            if (chunk > kChunkMin &&
+                chunk_bytes(needs, chunk) > wishes.budget_bytes / kActivationShare) {
+                continue;
+            }
+            for (int64_t n = 0; n <= n_max; ++n) {
+                const MemoryPlan plan = plan_streamed(needs, wishes.context_tokens, chunk, n);
+                if (plan.total_bytes() <= wishes.budget_bytes) {
+                    return plan;
+                }
+            }
+        }
+    }
+    return std::nullopt;
 }
 
 }  // namespace
@@ -67,39 +117,29 @@ uint64_t smallest_budget(const MemoryNeeds& needs, int64_t context_tokens) {
 
 Result<MemoryPlan> plan_memory(const MemoryNeeds& needs, const MemoryWishes& wishes) {
     const uint64_t budget = wishes.budget_bytes;
-    const MemoryPlan resident = plan_resident(needs, wishes.context_tokens);
+    MemoryPlan resident = plan_resident(needs, wishes.context_tokens);
     if (resident.total_bytes() <= budget) {
-        MemoryPlan plan = resident;
-        const uint64_t left = budget - plan.total_bytes();
-        plan.cache_tokens_max +=
+        const uint64_t left = budget - resident.total_bytes();
+        resident.cache_tokens_max +=
             static_cast<int64_t>(left / std::max<uint64_t>(1, needs.kv_bytes_per_token));
-        return plan;
+        return resident;
     }
-    const MemoryPlan smallest = plan_smallest(needs, wishes.context_tokens);
-    if (smallest.total_bytes() > budget) {
+    std::optional<MemoryPlan> plan = plan_within(needs, wishes);
+    if (!plan) {
+        const MemoryPlan smallest = plan_smallest(needs, wishes.context_tokens);
         return make_error(ErrorCode::kOutOfMemory,
                           "{} of memory do not hold this model; at least {} are needed: {}",
                           human_bytes(budget), human_bytes(smallest.total_bytes()),
                           memory_breakdown(smallest, needs));
     }
-    MemoryPlan plan = smallest;
-    for (const int64_t chunk : kChunks) {
-        const uint64_t activations = chunk_bytes(needs, chunk);
-        const uint64_t total = smallest.total_bytes() - smallest.activation_bytes + activations;
-        if (activations <= budget / kActivationShare && total <= budget) {
-            plan.prefill_chunk = chunk;
-            plan.activation_bytes = activations;
-            break;
-        }
-    }
-    if (plan.streams_experts) {
+    if (plan->streams_experts) {
         const uint64_t left =
-            (budget - (plan.total_bytes() - plan.expert_bytes)) / kHugePageBytes * kHugePageBytes;
-        plan.n_slots = std::clamp<int64_t>(static_cast<int64_t>(left / needs.slot_bytes),
-                                           plan.n_slots, needs.n_experts);
-        plan.expert_bytes = slots_bytes(needs, plan.n_slots);
+            (budget - (plan->total_bytes() - plan->expert_bytes)) / kHugePageBytes * kHugePageBytes;
+        plan->n_slots = std::clamp<int64_t>(static_cast<int64_t>(left / needs.slot_bytes),
+                                            plan->n_slots, needs.n_experts);
+        plan->expert_bytes = slots_bytes(needs, plan->n_slots);
     }
-    return plan;
+    return *plan;
 }
 
 std::string memory_breakdown(const MemoryPlan& plan, const MemoryNeeds& needs) {
@@ -107,6 +147,10 @@ std::string memory_breakdown(const MemoryPlan& plan, const MemoryNeeds& needs) {
     if (needs.n_experts > 0) {
         text += fmt::format(", experts {} ({} of {})", human_bytes(plan.expert_bytes), plan.n_slots,
                             needs.n_experts);
+    }
+    if (plan.n_layers_streamed > 0) {
+        text += fmt::format(", {} of {} layers read for every pass",
+                            human_bytes(plan.dense_streamed_bytes), plan.n_layers_streamed);
     }
     return text + fmt::format(", cache {} ({} tokens), activations {} ({} rows), process {}",
                               human_bytes(plan.cache_bytes), plan.cache_tokens,

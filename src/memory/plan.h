@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 
@@ -11,12 +12,13 @@ namespace nereus {
 
 /// What a model wants, in bytes. Known from a checkpoint, or from a configuration and formats.
 struct MemoryNeeds {
-    uint64_t process_bytes = 0;  ///< program, tokenizer, directory of tensors, threads
-    uint64_t dense_bytes = 0;    ///< all weights but the routed experts
-    uint64_t expert_bytes = 0;   ///< the routed experts
-    uint64_t slot_bytes = 0;     ///< one routed expert read from disk, its edges included
-    int64_t n_experts = 0;       ///< over all layers
-    int64_t n_experts_min = 0;   ///< in memory at least: those one token has in one layer
+    uint64_t process_bytes = 0;         ///< program, tokenizer, directory of tensors, threads
+    uint64_t dense_bytes = 0;           ///< all weights but the routed experts
+    std::vector<uint64_t> layer_bytes;  ///< of these, what each layer can be read for alone
+    uint64_t expert_bytes = 0;          ///< the routed experts
+    uint64_t slot_bytes = 0;            ///< one routed expert read from disk, its edges included
+    int64_t n_experts = 0;              ///< over all layers
+    int64_t n_experts_min = 0;          ///< in memory at least: those one token has in one layer
     uint64_t kv_bytes_per_token = 0;
     uint64_t row_bytes = 0;  ///< activations of one row of a chunk
 };
@@ -29,6 +31,8 @@ struct MemoryWishes {
 struct MemoryPlan {
     uint64_t process_bytes = 0, dense_bytes = 0, expert_bytes = 0, cache_bytes = 0,
              activation_bytes = 0;
+    int64_t n_layers_streamed = 0;  ///< the last ones; their dense weights are read every pass
+    uint64_t dense_streamed_bytes = 0;
     bool streams_experts = false;  ///< n_slots of them in memory, the others on disk
     int64_t n_slots = 0;           ///< n_experts where they do not stream
     int64_t cache_tokens = 0;      ///< that cache_bytes are for
@@ -47,8 +51,10 @@ inline constexpr int64_t kPlannedContext = 4096;
 
 /// Everything in memory where it fits; what is left may be more cache. Otherwise experts stream:
 /// activations may take a tenth of the budget (a longer chunk reads each expert for more rows, so a
-/// prompt takes fewer sweeps), and what is left after all other parts is slots. errors:
-/// out_of_memory (names the smallest budget that would work and each part of it)
+/// prompt takes fewer sweeps), and what is left after all other parts is slots. Where the dense
+/// weights alone are too much, as few of the last layers as possible are read for every pass,
+/// through two buffers. errors: out_of_memory (names the smallest budget that would work and each
+/// part of it)
 Result<MemoryPlan> plan_memory(const MemoryNeeds& needs, const MemoryWishes& wishes);
 
 /// The smallest budget that plan_memory accepts for this context.

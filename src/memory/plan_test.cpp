@@ -15,6 +15,7 @@ using testing::HasSubstr;
 MemoryNeeds lite() {
     return {.process_bytes = 100 * kMiB,
             .dense_bytes = 900 * kMiB,
+            .layer_bytes = std::vector<uint64_t>(27, 20 * kMiB),
             .expert_bytes = 7800 * kMiB,
             .slot_bytes = 4800 * kKiB,
             .n_experts = 1664,
@@ -47,6 +48,15 @@ TEST(MemoryPlan, below_that_experts_stream_and_take_what_is_left) {
                 HasSubstr(fmt::format("({} of 1664)", plan.n_slots)));
 }
 
+TEST(MemoryPlan, below_the_dense_weights_the_last_layers_are_read_for_every_pass) {
+    const MemoryPlan plan = plan_memory(lite(), {kGiB, 4096}).value();
+    EXPECT_GT(plan.n_layers_streamed, 5);
+    EXPECT_LT(plan.n_layers_streamed, 27);
+    EXPECT_EQ(plan.dense_streamed_bytes, static_cast<uint64_t>(plan.n_layers_streamed) * 20 * kMiB);
+    EXPECT_EQ(plan.dense_bytes, 900 * kMiB - plan.dense_streamed_bytes + 40 * kMiB);
+    EXPECT_LE(plan.total_bytes(), kGiB);
+}
+
 TEST(MemoryPlan, every_budget_from_the_smallest_up_is_kept_and_the_one_below_refused) {
     for (uint64_t i = 0; i < 3000; ++i) {
         const auto draw = [&](uint64_t stream, uint64_t n) {
@@ -54,7 +64,11 @@ TEST(MemoryPlan, every_budget_from_the_smallest_up_is_kept_and_the_one_below_ref
         };
         MemoryNeeds needs;
         needs.process_bytes = draw(0, 200 * kMiB);
-        needs.dense_bytes = draw(1, 3 * kGiB);
+        for (uint64_t layer = draw(8, 30); layer > 0; --layer) {
+            needs.layer_bytes.push_back(draw(10 + layer, 50 * kMiB));
+            needs.dense_bytes += needs.layer_bytes.back();
+        }
+        needs.dense_bytes += draw(1, kGiB);
         needs.n_experts = static_cast<int64_t>(draw(2, 3)) * 700;
         needs.n_experts_min = std::min<int64_t>(needs.n_experts, 8);
         needs.slot_bytes = needs.n_experts > 0 ? kMiB + draw(3, 20 * kMiB) : 0;
@@ -77,11 +91,12 @@ TEST(MemoryPlan, every_budget_from_the_smallest_up_is_kept_and_the_one_below_ref
 }
 
 TEST(MemoryPlan, a_refusal_names_the_smallest_budget_and_its_parts) {
-    const auto refused = plan_memory(lite(), {kGiB, 4096});
+    const auto refused = plan_memory(lite(), {700 * kMiB, 4096});
     ASSERT_FALSE(refused.ok());
     EXPECT_THAT(refused.error().message,
                 HasSubstr(human_bytes(smallest_budget(lite(), 4096)) + " are needed"));
-    for (const char* part : {"weights 944 MB", "experts ", "cache 255 MB", "process 105 MB"}) {
+    for (const char* part :
+         {"weights ", "experts ", "layers read for every pass", "cache 255 MB", "process 105 MB"}) {
         EXPECT_THAT(refused.error().message, HasSubstr(part));
     }
 }

@@ -3,6 +3,7 @@
 // where the page cache does not have them already. A mapping would page in 4 KiB at a time, walk
 // longer page tables and keep every byte twice after a copy.
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -29,6 +30,9 @@ class ResidentWeights {
     /// Where the tensor's bytes will be after load(); the same address for the same tensor.
     const std::byte* place(const StoredTensor& tensor);
 
+    /// Where the tensor's scales will be after load(); those that the checkpoint owns stay there.
+    const float* place_scales(const StoredTensor& tensor);
+
     /// Reads a small tensor at once, without the mapping. errors: io
     Status read(const StoredTensor& tensor, std::span<std::byte> out);
 
@@ -36,7 +40,7 @@ class ResidentWeights {
     /// errors: io (names file, offset, expected, found)
     Status load(ThreadPool& pool, const std::function<void(double fraction)>& progress);
 
-    /// Memory that the placed tensors take, edges of aligned reads included.
+    /// Memory that the placed tensors take, edges of aligned reads included; scales are extra.
     uint64_t n_bytes() const { return arena_.n_bytes_used(); }
 
   private:
@@ -47,6 +51,12 @@ class ResidentWeights {
         uint64_t wanted_end = 0;            ///< of the last tensor
         std::byte* into = nullptr;          ///< of `begin`
         const std::byte* mapped = nullptr;  ///< of `begin`
+    };
+    /// Scales of one tensor: a few kilobytes somewhere in a shard.
+    struct ScaleRead {
+        size_t file = 0;
+        uint64_t offset = 0, n_bytes = 0;
+        float* into = nullptr;
     };
     struct Source {
         std::string path;
@@ -63,12 +73,17 @@ class ResidentWeights {
     size_t source_of(const std::string& path);
     Status open_source(Source& source);
     Status copy_cached(const std::vector<Piece>& pieces, ThreadPool& pool, Progress& progress);
-    Status read_direct(const std::vector<Piece>& pieces, Progress& progress);
+    Status read_direct(const std::vector<Piece>& pieces, ThreadPool& pool, Progress& progress);
+    Status read_from_line(const std::vector<Piece>& pieces, std::atomic<size_t>& next,
+                          Progress& progress);
+    Status read_scales(Progress& progress);
 
     Arena arena_;
     std::vector<Source> sources_;
     std::vector<Extent> extents_;
     std::unordered_map<const StoredTensor*, const std::byte*> places_;
+    std::unordered_map<const StoredTensor*, std::unique_ptr<float[]>> scales_;
+    std::vector<ScaleRead> scale_reads_;
 };
 
 }  // namespace nereus

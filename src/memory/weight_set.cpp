@@ -32,6 +32,13 @@ Result<const StoredTensor*> WeightSet::find(const std::string& name) const {
     return tensor;
 }
 
+const std::byte* WeightSet::data_of(const StoredTensor& tensor) const {
+    if (stream_ != nullptr) {
+        return stream_->place(layer_, tensor);
+    }
+    return resident_ == nullptr || scales_alone_ ? tensor.data.data() : resident_->place(tensor);
+}
+
 Result<Weight> WeightSet::matrix(const std::string& name, int64_t rows, int64_t cols) {
     const StoredTensor* tensor = NEREUS_TRY(find(name));
     const Format& format = format_of(tensor->format);
@@ -49,9 +56,10 @@ Result<Weight> WeightSet::matrix(const std::string& name, int64_t rows, int64_t 
     weight.format = &format;
     weight.rows = rows;
     weight.cols = cols;
-    weight.data = resident_ == nullptr ? tensor->data.data() : resident_->place(*tensor);
+    weight.data =
+        resident_ == nullptr || scales_alone_ ? tensor->data.data() : resident_->place(*tensor);
     weight.row_stride_bytes = format.stride_bytes(cols);
-    weight.scales = tensor->scales;
+    weight.scales = resident_ == nullptr ? tensor->scales : resident_->place_scales(*tensor);
     weight.scale_stride = tensor->scales == nullptr ? 0 : (cols + 127) / 128;
     n_bytes_ += weight.n_bytes();
     return weight;

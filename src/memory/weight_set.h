@@ -8,17 +8,27 @@
 
 #include "base/result.h"
 #include "compute/weight.h"
+#include "memory/layer_stream.h"
 #include "memory/resident.h"
 #include "weights/checkpoint.h"
 
 namespace nereus {
 
 /// Hands out Weights that point into the checkpoint's mapping, or to where `resident` will have
-/// their bytes; both must outlive them. threads: one at a time.
+/// their bytes; both must outlive them. scales_alone: scales are resident, matrices stay where
+/// the mapping has them. threads: one at a time.
 class WeightSet {
   public:
-    explicit WeightSet(const Checkpoint& checkpoint, ResidentWeights* resident = nullptr)
-        : checkpoint_(&checkpoint), resident_(resident) {}
+    explicit WeightSet(const Checkpoint& checkpoint, ResidentWeights* resident = nullptr,
+                       bool scales_alone = false)
+        : checkpoint_(&checkpoint), resident_(resident), scales_alone_(scales_alone) {}
+
+    /// Matrices bound from here on are those of a layer that is read for every pass; null: no
+    /// longer.
+    void stream_layer(LayerStream* stream, int64_t layer) {
+        stream_ = stream;
+        layer_ = layer;
+    }
 
     bool contains(const std::string& name) const { return checkpoint_->find(name) != nullptr; }
 
@@ -37,10 +47,14 @@ class WeightSet {
     int64_t n_bytes() const { return n_bytes_; }
 
   private:
+    const std::byte* data_of(const StoredTensor& tensor) const;
     Result<const StoredTensor*> find(const std::string& name) const;
 
     const Checkpoint* checkpoint_;
     ResidentWeights* resident_;  ///< null: mapped
+    bool scales_alone_;
+    LayerStream* stream_ = nullptr;
+    int64_t layer_ = 0;  ///< of stream_
     std::vector<std::unique_ptr<float[]>> vectors_;
     int64_t n_bytes_ = 0;
 };

@@ -78,6 +78,9 @@ Status LoadedModel::run_layers(const Batch& batch, KvCache& cache) {
     backend_.embed(embedding_, batch.tokens, hidden);
     observe(0, hidden);
     for (Layer& layer : layers_) {
+        if (dense_ != nullptr) {
+            NEREUS_TRY(dense_->enter(pass.layer));
+        }
         backend_.rms_norm(hidden, layer.input_norm, eps(), normed);
         layer.attention->run(pass, normed, block_out);
         backend_.add(block_out, hidden);

@@ -1,6 +1,9 @@
 #include "model/memory_needs.h"
 
 #include <algorithm>
+#include <charconv>
+#include <optional>
+#include <string_view>
 
 #include "base/input_file.h"
 #include "base/machine_memory.h"
@@ -15,6 +18,27 @@ namespace {
 constexpr uint64_t kProcessMargin = 64 * kMiB;
 /// Logits of the sequences that decode together (EngineLimits::max_running).
 constexpr uint64_t kLogitRows = 8;
+
+/// In memory wherever the matrix is; each with the head of its allocation.
+uint64_t scale_bytes(const StoredTensor& tensor) {
+    constexpr uint64_t kAllocation = 16;
+    return kAllocation +
+           sizeof(float) * static_cast<uint64_t>(ceil_div<int64_t>(tensor.shape.rows(), 128) *
+                                                 ceil_div<int64_t>(tensor.shape.cols(), 128));
+}
+
+/// The layer of "model.layers.7.mlp..." or "blk.7...".
+std::optional<size_t> layer_of(std::string_view name) {
+    for (const std::string_view prefix : {"model.layers.", "blk."}) {
+        size_t layer = 0;
+        if (name.starts_with(prefix) &&
+            std::from_chars(name.data() + prefix.size(), name.data() + name.size(), layer).ec ==
+                std::errc()) {
+            return layer;
+        }
+    }
+    return std::nullopt;
+}
 
 uint64_t attention_values(const ModelConfig& c) {
     const int64_t heads = c.num_attention_heads;
@@ -45,13 +69,21 @@ uint64_t activation_bytes_per_row(const ModelConfig& config) {
 
 MemoryNeeds memory_needs(const Checkpoint& checkpoint, const ModelConfig& config) {
     MemoryNeeds needs;
+    needs.layer_bytes.resize(config.layers.size());
     for (const StoredTensor& tensor : checkpoint.tensors()) {
         const ModelPart part = part_of_tensor(tensor.name, config);
         const uint64_t n_bytes = tensor.data.size() + 2 * kDirectAlignment;
+        if (tensor.scales != nullptr) {
+            needs.dense_bytes += scale_bytes(tensor);
+        }
         if (part == ModelPart::kRoutedExperts) {
             needs.expert_bytes += n_bytes;
         } else if (part != ModelPart::kMtp) {
             needs.dense_bytes += n_bytes;
+            const std::optional<size_t> layer = layer_of(tensor.name);
+            if (layer && *layer < needs.layer_bytes.size()) {
+                needs.layer_bytes[*layer] += n_bytes;
+            }
         }
     }
     const auto n_layers =

@@ -106,23 +106,33 @@ Status LoadedModel::bind(const Checkpoint& checkpoint, const LoadOptions& option
         }
     }
     const bool streams = expert_bytes != kUnlimited;
+    const int64_t n_streamed = options.n_layers_streamed > 0 ? options.n_layers_streamed
+                               : plan_                       ? plan_->n_layers_streamed
+                                                             : 0;
     const bool copies = options.weights == WeightPlace::kAuto
-                            ? streams || checkpoint.is_pack()
+                            ? streams || n_streamed > 0 || checkpoint.is_pack()
                             : options.weights == WeightPlace::kCopied;
     if (copies) {
         resident_ = NEREUS_TRY(ResidentWeights::create(checkpoint));
         weights_ = WeightSet(checkpoint, resident_.get());
+        mapped_ = WeightSet(checkpoint, resident_.get(), true);
     }
     const Build build{config_, checkpoint.kind(), weights_, streams ? mapped_ : weights_,
                       options.attention_form};
     NEREUS_TRY(bind_ends(build));
+    if (n_streamed > 0) {
+        dense_ = NEREUS_TRY(LayerStream::create(checkpoint, options.reads));
+    }
     for (int64_t i = 0; i < config_.num_hidden_layers; ++i) {
+        weights_.stream_layer(i < config_.num_hidden_layers - n_streamed ? nullptr : dense_.get(),
+                              i);
         layers_.push_back(NEREUS_TRY(bind_layer(build, i)));
         if (options.progress && !copies) {
             options.progress(static_cast<double>(i + 1) /
                              static_cast<double>(config_.num_hidden_layers));
         }
     }
+    weights_.stream_layer(nullptr, 0);
     ExpertTable experts = NEREUS_TRY(bind_expert_table(build));
     if (copies) {
         NEREUS_TRY(resident_->load(backend_.pool(), options.progress));

@@ -74,8 +74,6 @@ enum class WeightPlace { kAuto, kMapped, kCopied };
 inline constexpr uint64_t kUnlimited = UINT64_MAX;
 
 struct LoadOptions {
-    AttentionForm attention_form = AttentionForm::kAbsorbed;  ///< expanded: f32 caches only
-    std::optional<KvFormat> cache;  ///< of the cache's rows; without: see model/kv_format.h
     WeightPlace weights = WeightPlace::kAuto;
     /// What weights, cache, activations and the process may take together (memory/plan.h). What
     /// does not fit stays on disk and is read when a token wants it; kv_spec() gives no more tokens
@@ -85,8 +83,12 @@ struct LoadOptions {
     int64_t context_tokens = 0;
     /// Memory for routed experts alone, in place of the plan's.
     uint64_t expert_bytes = kUnlimited;
+    /// How many of the last layers' dense weights are read for every pass; 0: the plan says.
+    int64_t n_layers_streamed = 0;
     CachePolicy cache_policy = default_cache_policy();  ///< of experts that are on disk
     AsyncReadOptions reads = StreamOptions().reads;
+    AttentionForm attention_form = AttentionForm::kAbsorbed;  ///< expanded: f32 caches only
+    std::optional<KvFormat> cache;  ///< of the cache's rows; without: see model/kv_format.h
     LoadProgress progress;
 };
 

@@ -28,8 +28,10 @@ struct StoredTensor {
     /// For fp8_block128: the companion `weight_scale_inv`, F32 or BF16 widened to
     /// [ceil(rows/128), ceil(cols/128)]; owned by the Checkpoint. null otherwise.
     const float* scales = nullptr;
-    std::string file;     ///< which file, for messages
-    uint64_t offset = 0;  ///< byte offset of `data` in that file
+    std::string scales_file;     ///< where they are mapped from; "" when the Checkpoint owns them
+    uint64_t scales_offset = 0;  ///< in that file
+    std::string file;            ///< which file, for messages
+    uint64_t offset = 0;         ///< byte offset of `data` in that file
 };
 
 /// Values of a GGUF header. Arrays of strings stay views into the mapping.

@@ -86,9 +86,10 @@ class SsdBank final : public ExpertBank {
         }
         begin_reads();
         read_ahead();
-        Status taken = failure_ ? Status(*std::exchange(failure_, std::nullopt)) : take_arrivals();
+        Status taken = take_arrivals();
         while (taken.ok() && arrived_.empty() && n_handed_ < ids_.size()) {
             taken = wait_for_one();
+            begin_reads();
         }
         if (!taken.ok()) {
             end_request();
@@ -118,20 +119,13 @@ class SsdBank final : public ExpertBank {
     void look_up() {
         for (size_t i = 0; i < ids_.size(); ++i) {
             const ExpertKey key = key_of(layer_, ids_[i]);
-            if (cache_.find(key) == ExpertCache::kNoSlot) {
+            if (cache_.find(key) == ExpertCache::kNoSlot || slot_of(key).error) {
                 missing_.push_back(i);
                 ++n_misses_;
                 continue;
             }
             cache_.touch(key);
-            cache_.pin(key);
-            Slot& slot = slot_of(key);
-            slot.index = static_cast<int32_t>(i);
-            if (slot.error) {  // of an earlier request, with memory that is not free yet
-                failure_ = slot.error;
-            } else if (slot.n_reads == 0) {
-                arrived_.push_back(cache_.find(key));
-            }
+            take_slot(i);
             ++n_hits_;
         }
     }
@@ -141,13 +135,27 @@ class SsdBank final : public ExpertBank {
         for (; next_missing_ < missing_.size(); ++next_missing_) {
             const size_t i = missing_[next_missing_];
             const ExpertKey key = key_of(layer_, ids_[i]);
-            if (cache_.find(key) != ExpertCache::kNoSlot) {  // read ahead meanwhile
+            const bool is_there = cache_.find(key) != ExpertCache::kNoSlot;
+            if (is_there && slot_of(key).error) {
+                return;  // what is left of a failed read has to end first
+            }
+            if (is_there) {
                 cache_.touch(key);
             } else if (!begin_read(layer_, ids_[i])) {
                 return;
             }
-            cache_.pin(key);
-            slot_of(key).index = static_cast<int32_t>(i);
+            take_slot(i);
+        }
+    }
+
+    /// The slot of a requested expert is this request's until it has been computed with.
+    void take_slot(size_t i) {
+        const ExpertKey key = key_of(layer_, ids_[i]);
+        cache_.pin(key);
+        Slot& slot = slot_of(key);
+        slot.index = static_cast<int32_t>(i);
+        if (slot.n_reads == 0) {
+            arrived_.push_back(cache_.find(key));
         }
     }
 
@@ -271,7 +279,6 @@ class SsdBank final : public ExpertBank {
     void end_request() {
         is_over_ = true;
         arrived_.clear();
-        failure_.reset();
         for (Slot& slot : slots_) {
             release(slot);
         }
@@ -293,7 +300,6 @@ class SsdBank final : public ExpertBank {
     int64_t next_ahead_ = 0;
     std::vector<int32_t> arrived_, handed_;  ///< slots
     std::vector<ReadyExpert> ready_;
-    std::optional<Error> failure_;
     bool is_over_ = true;
 
     int64_t n_hits_ = 0, n_misses_ = 0;

@@ -78,9 +78,10 @@ class LoadedModel final : public Model {
 
     Backend& backend_;
     ModelConfig config_;
-    KvFormat kv_format_;
     std::optional<MemoryPlan> plan_;
     std::unique_ptr<ResidentWeights> resident_;  ///< null: weights stay mapped
+    std::unique_ptr<LayerStream> dense_;         ///< null: all dense weights are resident or mapped
+    KvFormat kv_format_;
     WeightSet weights_;
     WeightSet mapped_;                   ///< says where experts that stay on disk are
     Weight embedding_;                   ///< [vocab_size, hidden_size]

@@ -125,6 +125,10 @@ Status attach_fp8_scales(std::vector<StoredTensor>& tensors, bool scales_require
         NEREUS_TRY(check_pair(weight, scales));
         weight.format = FormatId::kFp8Block128;
         weight.scales = as_floats(scales, owned);
+        if (static_cast<const void*>(weight.scales) == scales.data.data()) {
+            weight.scales_file = scales.file;
+            weight.scales_offset = scales.offset;
+        }
     }
     weights.clear();
     std::erase_if(tensors, is_scale);
