@@ -44,6 +44,7 @@ struct CommonOptions {
     std::string format;                ///< "" or "auto": chosen from the model, see open.h
     std::string activations = "auto";  ///< or "f32", "int8": of quantised GGUF weights
     std::string memory;                ///< "12G"; "": what is free
+    std::string cache = "auto";        ///< or a name of kKvFormats
 };
 
 /// Runs the subcommand after parsing. An Error is printed and mapped by exit_code_of; a command

@@ -339,6 +339,15 @@ Status limit_memory(const std::string& wanted, const Checkpoint& checkpoint,
 
 fs::path bundled_model() { return NEREUS_BUNDLED_MODEL; }
 
+std::optional<KvFormat> cache_option(const CommonOptions& common) {
+    for (const KvFormatRow& row : kKvFormats) {
+        if (row.name == common.cache) {
+            return row.format;
+        }
+    }
+    return std::nullopt;
+}
+
 OpenOptions open_options(const CommonOptions& common) {
     OpenOptions options;
     options.threads = common.threads;
@@ -348,6 +357,7 @@ OpenOptions open_options(const CommonOptions& common) {
     options.activations = common.activations == "f32"    ? ActivationsChoice::kF32
                           : common.activations == "int8" ? ActivationsChoice::kOfFormat
                                                          : ActivationsChoice::kAuto;
+    options.cache = cache_option(common);
     return options;
 }
 
@@ -385,6 +395,7 @@ Result<OpenedModel> open_model(const fs::path& path, const OpenOptions& options)
     load.progress = options.progress;
     load.context_tokens = options.context_tokens;
     NEREUS_TRY(limit_memory(options.memory, *opened.checkpoint, config, load));
+    load.cache = options.cache;
     opened.model = NEREUS_TRY(load_model(*opened.checkpoint, *opened.backend, load));
     opened.generation = NEREUS_TRY(generation_of(opened));
     opened.drive_bytes_per_second = kept_drive_speed(path);

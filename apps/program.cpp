@@ -50,8 +50,14 @@ constexpr CommonFlag kMemoryFlag = {
     "what Nereus may take, as 12G: weights, cache, buffers and itself. Experts that do not fit "
     "stay "
     "on disk and are read when a token wants them (default: what is free)"};
-constexpr CommonFlag kCommonFlags[] = {kThreadsFlag, kIsaFlag, kFormatFlag, kActivationsFlag,
-                                       kMemoryFlag};
+constexpr CommonFlag kCacheFlag = {
+    "--cache",
+    "how attention's rows are kept. f32: exactly; bf16: half the bytes; int8: a quarter, "
+    "multiplied "
+    "as integers, latent attention only; auto: int8 for packs that round to int8 anyway, else f32 "
+    "(default: auto)"};
+constexpr CommonFlag kCommonFlags[] = {kThreadsFlag,     kIsaFlag,    kFormatFlag,
+                                       kActivationsFlag, kMemoryFlag, kCacheFlag};
 
 /// How many insertions, deletions, replacements and swaps of neighbours make b of a.
 size_t edits_between(std::string_view a, std::string_view b) {
@@ -134,6 +140,9 @@ void add_common(CLI::App& app, CommonOptions& common) {
         ->type_name("NAME");
     app.add_option(std::string(kMemoryFlag.name), common.memory, std::string(kMemoryFlag.help))
         ->type_name("BYTES");
+    app.add_option(std::string(kCacheFlag.name), common.cache, std::string(kCacheFlag.help))
+        ->check(CLI::IsMember({"auto", "f32", "bf16", "int8"}))
+        ->type_name("NAME");
 }
 
 /// CLI11 speaks in several lines; an error is one.

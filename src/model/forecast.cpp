@@ -7,17 +7,28 @@
 #include "base/input_file.h"
 #include "base/units.h"
 #include "memory/hit_rate.h"
+#include "model/kv_format.h"
 #include "model/memory_needs.h"
 
 namespace nereus {
 namespace {
 
-constexpr int64_t kKvValueBytes = 4;  // KvCache keeps float32 rows
 /// Program, tokenizer, directory of tensors, and what memory_needs adds to them.
 constexpr double kProcessBytes = 170e6;
 constexpr uint64_t kLogitRows = 8;
 /// Verbs of a layer beside its large products: norms, rope, cache rows, router, gathering, adding.
 constexpr double kVerbsPerLayer = 16;
+
+/// Bytes a cached token takes in the format that a run without --cache chooses.
+int64_t kv_bytes_per_token(const ModelSize& model) {
+    const bool has_panels =
+        std::any_of(model.parts.begin(), model.parts.end(),
+                    [](const PartSize& part) { return format_of(part.format).panel != nullptr; });
+    const auto format = choose_kv_format({}, model.config, has_panels);
+    NEREUS_CHECK(format.ok());
+    return kv_spec_of(model.config, *format, 1).bytes_per_token();
+}
+
 /// Experts of a layer that n rows choosing independently use on average.
 double experts_used(const ModelConfig& config, double n_rows) {
     const auto n = static_cast<double>(config.n_routed_experts);
@@ -162,7 +173,7 @@ MemoryNeeds needs_of(const ModelSize& model) {
     needs.slot_bytes = static_cast<uint64_t>(model.expert_bytes()) + 2 * kDirectAlignment;
     needs.n_experts = model.n_mixture_layers() * config.n_routed_experts;
     needs.n_experts_min = needs.n_experts == 0 ? 0 : config.num_experts_per_tok;
-    needs.kv_bytes_per_token = static_cast<uint64_t>(kv_values_per_token(config) * kKvValueBytes);
+    needs.kv_bytes_per_token = static_cast<uint64_t>(kv_bytes_per_token(model));
     needs.row_bytes = activation_bytes_per_row(config);
     return needs;
 }

@@ -74,7 +74,8 @@ enum class WeightPlace { kAuto, kMapped, kCopied };
 inline constexpr uint64_t kUnlimited = UINT64_MAX;
 
 struct LoadOptions {
-    AttentionForm attention_form = AttentionForm::kAbsorbed;
+    AttentionForm attention_form = AttentionForm::kAbsorbed;  ///< expanded: f32 caches only
+    std::optional<KvFormat> cache;  ///< of the cache's rows; without: see model/kv_format.h
     WeightPlace weights = WeightPlace::kAuto;
     /// What weights, cache, activations and the process may take together (memory/plan.h). What
     /// does not fit stays on disk and is read when a token wants it; kv_spec() gives no more tokens
@@ -91,8 +92,8 @@ struct LoadOptions {
 
 /// Binds the checkpoint's tensors to the family's names and checks every shape. The checkpoint and
 /// backend must outlive the model.
-/// errors: unsupported (family), not_found (tensor), corrupt (shape; names expected and found),
-/// out_of_memory, io (a copy)
+/// errors: unsupported (family; cache), not_found (tensor), corrupt (shape; names expected and
+/// found), out_of_memory, io (a copy)
 Result<std::unique_ptr<Model>> load_model(const Checkpoint& checkpoint, Backend& backend,
                                           const LoadOptions& options = {});
 

@@ -55,19 +55,23 @@ class TinyModel {
     const ModelConfig& config() const { return config_; }
 
     Loaded open(int n_threads = 1, int64_t max_tokens = 4096,
-                AttentionForm form = AttentionForm::kAbsorbed) const {
+                AttentionForm form = AttentionForm::kAbsorbed,
+                std::optional<KvFormat> cache = {}) const {
         Loaded loaded = open_checkpoint_only(n_threads);
         LoadOptions options;
         options.attention_form = form;
+        options.cache = cache;
         loaded.model = must(load_model(*loaded.checkpoint, *loaded.backend, options));
         loaded.cache = must(KvCache::create(loaded.model->kv_spec(max_tokens)));
         return loaded;
     }
 
     /// What load_model says about the files, for tests of its errors.
-    Error load_error() const {
+    Error load_error(std::optional<KvFormat> cache = {}) const {
         const Loaded loaded = open_checkpoint_only(1);
-        const auto model = load_model(*loaded.checkpoint, *loaded.backend);
+        LoadOptions options;
+        options.cache = cache;
+        const auto model = load_model(*loaded.checkpoint, *loaded.backend, options);
         return model.ok() ? Error{ErrorCode::kCancelled, "the model was loaded"} : model.error();
     }
 

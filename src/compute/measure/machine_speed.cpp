@@ -105,7 +105,7 @@ ProductSpeed measure_product(Backend& backend, const Matrix& matrix, int64_t n_r
 
 AttentionSpeed measure_attention(Backend& backend, const AttentionShape& shape, double seconds) {
     const std::vector<float> cache = some_floats(kCachedRows * shape.width());
-    const float* const page = cache.data();
+    const auto* const page = reinterpret_cast<const std::byte*>(cache.data());
     const std::vector<PagedRows> visible(static_cast<size_t>(shape.n_queries),
                                          PagedRows{&page, kCachedRows, shape.width(), kCachedRows});
     const int64_t q_cols = shape.n_heads * shape.key;

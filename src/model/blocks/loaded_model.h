@@ -40,9 +40,11 @@ class RowGains {
 
 class LoadedModel final : public Model {
   public:
-    LoadedModel(const Checkpoint& checkpoint, Backend& backend, ModelConfig config)
+    LoadedModel(const Checkpoint& checkpoint, Backend& backend, ModelConfig config,
+                KvFormat kv_format)
         : backend_(backend),
           config_(std::move(config)),
+          kv_format_(kv_format),
           weights_(checkpoint),
           mapped_(checkpoint) {}
 
@@ -76,6 +78,7 @@ class LoadedModel final : public Model {
 
     Backend& backend_;
     ModelConfig config_;
+    KvFormat kv_format_;
     std::optional<MemoryPlan> plan_;
     std::unique_ptr<ResidentWeights> resident_;  ///< null: weights stay mapped
     WeightSet weights_;
@@ -91,6 +94,7 @@ class LoadedModel final : public Model {
     Scratch scratch_;
     RowGains gains_;
     std::vector<PagedRows> visible_;
+    std::vector<KvPlace> places_;
     std::vector<MatmulTask> tasks_;
 };
 
