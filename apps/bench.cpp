@@ -62,7 +62,7 @@ std::string report(const OpenedModel& opened, const BenchFlags& flags, const Mod
 Result<ExitCode> bench(const BenchFlags& flags, const CommonOptions& common) {
     OpenOptions options = open_options(common);
     options.context_tokens =
-        flags.plan.n_sequences * round_up<int64_t>(flags.plan.tokens_each(), 64);
+        flags.plan.n_sequences * round_up<int64_t>(flags.plan.tokens_each(), 128);
     const OpenedModel opened = NEREUS_TRY(open_model(flags.model, options));
     std::unique_ptr<RoutingSource> routing;
     if (!flags.routing.empty()) {

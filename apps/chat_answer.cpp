@@ -97,6 +97,7 @@ Result<Answer> generate(const OpenedModel& opened, Engine& engine, ModelInput in
     NEREUS_TRY(
         check_context(static_cast<int64_t>(input.ids.size()), max_new_tokens, engine.limits()));
     ReplyReader reader(*opened.text.tokenizer, opened.generation.stop_ids, input.syntax);
+    const ExpertBankStats before = opened.model->expert_stats();
     const auto start = Clock::now();
     const auto stream = NEREUS_TRY(engine.submit({.prompt = std::move(input.ids),
                                                   .sampling = sampling,
@@ -139,6 +140,8 @@ Result<Answer> generate(const OpenedModel& opened, Engine& engine, ModelInput in
     answer.reasoning = reader.parser().reasoning();
     answer.text = reader.parser().answer();
     answer.stats = stream->stats();
+    answer.experts = opened.model->expert_stats() - before;
+    answer.drive_limit = opened.drive_bytes_per_second;
     answer.wall_ms = milliseconds_since(start);
     return answer;
 }
@@ -148,14 +151,23 @@ std::string_view finish_reason_name(FinishReason reason) {
     return kNames[static_cast<size_t>(reason)];
 }
 
+/// The answer as a stretch of the drive's time.
+StreamSpan span_of(const Answer& answer) {
+    const RequestStats& stats = answer.stats;
+    return {(stats.prefill_ms + stats.decode_ms) / 1000,
+            stats.n_prompt - stats.n_cached + stats.n_generated, answer.drive_limit};
+}
+
 std::string describe_answer(const Answer& answer, int64_t context_tokens) {
     const RequestStats& stats = answer.stats;
-    return fmt::format(
+    std::string text = fmt::format(
         "prompt {} tokens, {} from the cache, {:.0f} tokens/s; answer {} tokens, {:.1f} tokens/s; "
         "first token after {:.0f} ms; context {} of {}; {}",
         stats.n_prompt, stats.n_cached, rate(stats.n_prompt - stats.n_cached, stats.prefill_ms),
         stats.n_generated, rate(stats.n_generated - 1, stats.decode_ms), stats.first_token_ms,
         stats.n_prompt + stats.n_generated, context_tokens, finish_reason_name(answer.reason));
+    const std::string stream = describe_stream(answer.experts, span_of(answer));
+    return stream.empty() ? text : text + "\n" + stream;
 }
 
 std::string describe_full_context(const Answer& answer, int64_t max_new_tokens,
@@ -181,19 +193,25 @@ Json answer_to_json(const Answer& answer) {
     const auto rounded = [](double ms) {
         return static_cast<double>(static_cast<int64_t>(ms * 1000)) / 1000;
     };
-    return {{"type", "done"},
-            {"finish_reason", finish_reason_name(answer.reason)},
-            {"usage",
-             {{"prompt_tokens", stats.n_prompt},
-              {"cached_tokens", stats.n_cached},
-              {"completion_tokens", stats.n_generated},
-              {"reasoning_tokens", answer.n_reasoning}}},
-            {"timing",
-             {{"prefill_ms", rounded(stats.prefill_ms)},
-              {"first_token_ms", rounded(stats.first_token_ms)},
-              {"decode_ms", rounded(stats.decode_ms)},
-              {"total_ms", rounded(answer.wall_ms)},
-              {"decode_tokens_per_s", rounded(rate(stats.n_generated - 1, stats.decode_ms))}}}};
+    Json json = {
+        {"type", "done"},
+        {"finish_reason", finish_reason_name(answer.reason)},
+        {"usage",
+         {{"prompt_tokens", stats.n_prompt},
+          {"cached_tokens", stats.n_cached},
+          {"completion_tokens", stats.n_generated},
+          {"reasoning_tokens", answer.n_reasoning}}},
+        {"timing",
+         {{"prefill_ms", rounded(stats.prefill_ms)},
+          {"first_token_ms", rounded(stats.first_token_ms)},
+          {"decode_ms", rounded(stats.decode_ms)},
+          {"total_ms", rounded(answer.wall_ms)},
+          {"decode_tokens_per_s", rounded(rate(stats.n_generated - 1, stats.decode_ms))}}}};
+    const Json stream = stream_to_json(answer.experts, span_of(answer));
+    if (!stream.is_null()) {
+        json["experts"] = stream;
+    }
+    return json;
 }
 
 }  // namespace nereus

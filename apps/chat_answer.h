@@ -8,6 +8,7 @@
 
 #include "apps/chat_session.h"
 #include "apps/open.h"
+#include "apps/stream_use.h"
 #include "engine/engine.h"
 #include "text/reply_parser.h"
 
@@ -33,6 +34,8 @@ struct Answer {
     std::string reasoning, text;
     FinishReason reason = FinishReason::kStop;
     RequestStats stats;
+    ExpertBankStats experts;  ///< what came from disk meanwhile
+    double drive_limit = 0;   ///< bytes a second of that disk, as doctor measured it
     int64_t n_reasoning = 0;  ///< tokens
     double reasoning_ms = 0;  ///< from the first token to the end of the reasoning
     double wall_ms = 0;
@@ -53,7 +56,7 @@ Result<Answer> generate(const OpenedModel& opened, Engine& engine, ModelInput in
 
 /// "stop", "length", "cancelled", "error": the words of --json and /stats.
 std::string_view finish_reason_name(FinishReason reason);
-/// One line for people: tokens, times, speeds.
+/// One line for people: tokens, times, speeds; a second one where experts were read from disk.
 std::string describe_answer(const Answer& answer, int64_t context_tokens);
 /// Why an answer ended before the model was done, with the numbers: the context is full; "" when it
 /// is not, or when the answer ended by itself or at the number of tokens asked for.

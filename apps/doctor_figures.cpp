@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "base/file.h"
+#include "base/system_facts.h"
 
 namespace nereus {
 namespace {
@@ -85,6 +86,18 @@ Status keep_figures(const fs::path& path, const DoctorFigures& figures) {
 Result<DoctorFigures> read_figures(const fs::path& path) {
     const std::string text = NEREUS_TRY(read_file(path, kFileBytesMax));
     return figures_from_json(NEREUS_TRY(parse_json(text, path.string())), path.string());
+}
+
+double kept_drive_speed(const fs::path& path) {
+    constexpr uint64_t kExpertBytes = 5 << 20;
+    const auto file = doctor_figures_path();
+    const auto mount = SystemFacts().mount_of(path);
+    if (!file.ok() || !mount.ok()) {
+        return 0;
+    }
+    const auto figures = read_figures(*file);
+    const DriveFigures* drive = figures.ok() ? figures->drive_at(mount->mount_point) : nullptr;
+    return drive == nullptr ? 0 : drive->speed.random_bytes_per_second(kExpertBytes);
 }
 
 Json figures_json(const DoctorFigures& figures) {

@@ -37,6 +37,10 @@ Status keep_figures(const std::filesystem::path& path, const DoctorFigures& figu
 /// errors: not_found (doctor did not run yet), corrupt (names the field)
 Result<DoctorFigures> read_figures(const std::filesystem::path& path);
 
+/// Random reads of experts from the drive that holds the path, in bytes a second; 0 where doctor
+/// did not measure it.
+double kept_drive_speed(const std::filesystem::path& path);
+
 Json figures_json(const DoctorFigures& figures);
 Result<DoctorFigures> figures_from_json(const Json& json, const std::string& origin);
 

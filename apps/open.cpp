@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "apps/doctor_figures.h"
 #include "apps/input.h"
 #include "base/file.h"
 #include "base/machine_memory.h"
@@ -397,6 +398,7 @@ Result<OpenedModel> open_model(const fs::path& path, const OpenOptions& options)
     load.cache = options.cache;
     opened.model = NEREUS_TRY(load_model(*opened.checkpoint, *opened.backend, load));
     opened.generation = NEREUS_TRY(generation_of(opened));
+    opened.drive_bytes_per_second = kept_drive_speed(path);
     return opened;
 }
 

@@ -50,6 +50,8 @@ struct OpenedModel {
     std::unique_ptr<Model> model;
     OpenedText text;
     GenerationDefaults generation;
+    /// Of the drive that holds the model, as doctor measured it; 0: it did not.
+    double drive_bytes_per_second = 0;
 };
 
 struct OpenOptions {

@@ -5,7 +5,6 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <memory>
 
@@ -32,7 +31,7 @@ constexpr double kQuickSeconds = 0.02;
 constexpr const char* kRecipes[] = {"bf16", "q8", "q4", "q2"};
 
 struct PlanFlags {
-    std::string model, memory, format, drive = ".";
+    std::string model, format, drive = ".";
     ForecastRequest request;
     bool json = false;
 };
@@ -106,19 +105,6 @@ Result<std::vector<ModelSize>> sizes_of(const PlanFlags& flags) {
     return std::vector{size_in_recipe(stored.config, *NEREUS_TRY(find_recipe(flags.format)))};
 }
 
-/// "12G", "12.5GB", "800M": 1e9 and 1e6 bytes.
-Result<double> budget_of(const std::string& text) {
-    double value = 0;
-    const auto parsed = std::from_chars(text.data(), text.data() + text.size(), value);
-    const std::string_view unit(parsed.ptr, text.data() + text.size());
-    const double scale = unit.starts_with("G") ? 1e9 : unit.starts_with("M") ? 1e6 : 0;
-    if (parsed.ec != std::errc() || scale == 0 || !(value > 0)) {
-        return make_error(ErrorCode::kInvalidArgument,
-                          "--memory {}: expected a number and G or M, like 12G", text);
-    }
-    return value * scale;
-}
-
 std::vector<FormatId> formats_in(const std::vector<ModelSize>& sizes) {
     std::vector<FormatId> formats;
     for (const ModelSize& size : sizes) {
@@ -176,14 +162,14 @@ Result<ExitCode> plan(const PlanFlags& flags, const CommonOptions& common) {
     const PlanMachine machine = NEREUS_TRY(machine_of(flags, common, sizes));
     ForecastRequest request = flags.request;
     std::vector<double> budgets;
-    if (flags.memory.empty()) {
+    if (common.memory.empty()) {
         request.memory_bytes = machine.free_bytes * kShareUsed;
         budgets = {8e9, 16e9, 24e9, 32e9, 64e9, 128e9, 256e9, 512e9, 768e9};
         std::erase_if(budgets, [&](double budget) {  // beyond what everything takes
             return budget > 128e9 && budget > 2 * sizes[0].n_bytes();
         });
     } else {
-        request.memory_bytes = NEREUS_TRY(budget_of(flags.memory));
+        request.memory_bytes = static_cast<double>(NEREUS_TRY(parse_bytes(common.memory)));
     }
     const PlanReport report = make_plan(flags.model, sizes, machine, request, budgets);
     return print_result(flags.json ? dump_json(plan_json(report)) + "\n" : plan_text(report));
@@ -197,7 +183,6 @@ CommandBody setup(CLI::App& app, const CommonOptions& common) {
                    "model folder, pack, GGUF, config.json, or a name: " +
                        fmt::format("{}", fmt::join(bundled_names(), ", ")))
         ->required();
-    app.add_option("--memory", flags->memory, "one budget, like 12G (default: several)");
     app.add_option("--format", flags->format,
                    "only this number format: published, stored, bf16, q8, q4, q2 ...");
     app.add_option("--context", flags->request.n_context, "tokens to have room for (default 4096)")
@@ -208,7 +193,8 @@ CommandBody setup(CLI::App& app, const CommonOptions& common) {
         ->check(tokens);
     app.add_option("--cached", flags->request.n_visible, "tokens before the prompt (default 0)")
         ->check(CLI::Range(int64_t{0}, kTokensMax));
-    app.add_option("--chunk", flags->request.chunk, "tokens of a prefill pass (default 256)")
+    app.add_option("--chunk", flags->request.chunk,
+                   "tokens of a prefill pass (default: as the model likes)")
         ->check(tokens);
     app.add_option("--drive", flags->drive, "a folder on the drive that would hold it (default .)")
         ->type_name("DIR");

@@ -51,15 +51,11 @@ std::string row_text(const PlanRow& row) {
         return fmt::format("  {:>8}  does not fit; the least is {}\n", bytes_text(row.budget_bytes),
                            bytes_text(f.least_memory_bytes));
     }
-    const Placement& p = f.placement;
-    std::string where = "all in memory";
-    if (p.dense_streamed_bytes > 0) {
-        where = fmt::format("{} of the dense part and {} of experts on disk",
-                            bytes_text(p.dense_streamed_bytes), bytes_text(p.expert_bytes_on_disk));
-    } else if (p.streams()) {
-        where = fmt::format("{:.0f} % of the experts in memory, {:.0f} % of uses hit",
-                            100 * f.share_cached, 100 * f.hit_rate);
-    }
+    const std::string where =
+        f.placement.streams_experts
+            ? fmt::format("{:.0f} % of the experts in memory, {:.0f} % of uses hit",
+                          100 * f.share_cached, 100 * f.hit_rate)
+            : "all in memory";
     return fmt::format("  {:>8} {:>8} {:>9} {:>9}  {:<8}  {}\n", bytes_text(row.budget_bytes),
                        speed_text(f.decode_tokens_per_second),
                        speed_text(f.prefill_tokens_per_second), time_text(f.first_token_seconds),
@@ -78,13 +74,8 @@ std::string format_text(const PlanReport& plan, const PlanFormat& format) {
     if (own == nullptr || !own->forecast.fits) {
         return text;
     }
-    const Placement& p = own->forecast.placement;
-    text += fmt::format(
-        "  of the {}: dense {}, experts {}, cache of {} tokens {}, activations {}, "
-        "reads in flight {}, program {}\n",
-        bytes_text(own->budget_bytes), bytes_text(p.dense_bytes), bytes_text(p.expert_bytes_cached),
-        plan.request.n_context, bytes_text(p.kv_bytes), bytes_text(p.activation_bytes),
-        bytes_text(p.buffer_bytes), bytes_text(p.process_bytes));
+    text += fmt::format("  of the {}: {}\n", bytes_text(own->budget_bytes),
+                        memory_breakdown(own->forecast.placement, needs_of(format.size)));
     for (const Remedy& remedy : format.remedies) {
         text += fmt::format("  with {}: {} tokens/s, first token after {}\n", remedy.what,
                             speed_text(remedy.decode_tokens_per_second),
@@ -157,15 +148,16 @@ Json pass_json(const PassTime& t) {
             {"disk_seconds", t.disk},           {"seconds", t.total()}};
 }
 
-Json placement_json(const Placement& p) {
+Json placement_json(const MemoryPlan& p) {
     return {{"dense_bytes", p.dense_bytes},
-            {"dense_streamed_bytes", p.dense_streamed_bytes},
-            {"expert_bytes_cached", p.expert_bytes_cached},
-            {"expert_bytes_on_disk", p.expert_bytes_on_disk},
-            {"kv_bytes", p.kv_bytes},
+            {"expert_bytes", p.expert_bytes},
+            {"cache_bytes", p.cache_bytes},
             {"activation_bytes", p.activation_bytes},
-            {"buffer_bytes", p.buffer_bytes},
-            {"process_bytes", p.process_bytes}};
+            {"process_bytes", p.process_bytes},
+            {"streams_experts", p.streams_experts},
+            {"n_slots", p.n_slots},
+            {"cache_tokens", p.cache_tokens},
+            {"prefill_chunk", p.prefill_chunk}};
 }
 
 Json row_json(const PlanRow& row) {

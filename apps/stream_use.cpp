@@ -7,33 +7,30 @@
 namespace nereus {
 namespace {
 
-double bytes_a_token(const StreamUse& use, const StreamSpan& span) {
+double bytes_a_token(const ExpertBankStats& use, const StreamSpan& span) {
     return static_cast<double>(use.n_bytes_read) /
            static_cast<double>(std::max<int64_t>(span.n_tokens, 1));
 }
 
-double bytes_per_second(const StreamUse& use, const StreamSpan& span) {
+double bytes_per_second(const ExpertBankStats& use, const StreamSpan& span) {
     return span.seconds > 0 ? static_cast<double>(use.n_bytes_read) / span.seconds : 0;
 }
 
-double waiting_share(const StreamUse& use, const StreamSpan& span) {
+double waiting_share(const ExpertBankStats& use, const StreamSpan& span) {
     return span.seconds > 0 ? std::min(use.wait_seconds / span.seconds, 1.0) : 0;
 }
 
+double hit_rate(const ExpertBankStats& use) {
+    const int64_t n = use.n_hits + use.n_misses;
+    return n == 0 ? 1 : static_cast<double>(use.n_hits) / static_cast<double>(n);
+}
+
+bool streamed(const ExpertBankStats& use) { return use.n_bytes_read > 0 || use.n_misses > 0; }
+
 }  // namespace
 
-double StreamUse::hit_rate() const {
-    const int64_t n = n_hits + n_misses;
-    return n == 0 ? 1 : static_cast<double>(n_hits) / static_cast<double>(n);
-}
-
-StreamUse operator-(const StreamUse& later, const StreamUse& before) {
-    return {later.n_hits - before.n_hits, later.n_misses - before.n_misses,
-            later.n_bytes_read - before.n_bytes_read, later.wait_seconds - before.wait_seconds};
-}
-
-std::string describe_stream(const StreamUse& use, const StreamSpan& span) {
-    if (!use.streamed()) {
+std::string describe_stream(const ExpertBankStats& use, const StreamSpan& span) {
+    if (!streamed(use)) {
         return "";
     }
     const double rate = bytes_per_second(use, span);
@@ -42,7 +39,7 @@ std::string describe_stream(const StreamUse& use, const StreamSpan& span) {
     return fmt::format(
         "experts: {:.0f} % in memory, {} a token from disk at {:.2f} GB/s{}; {:.0f} % of the time "
         "computing, {:.0f} % waiting",
-        100 * use.hit_rate(), human_bytes(static_cast<uint64_t>(bytes_a_token(use, span))),
+        100 * hit_rate(use), human_bytes(static_cast<uint64_t>(bytes_a_token(use, span))),
         rate / 1e9,
         limit > 0
             ? fmt::format(" ({:.0f} % of the drive's {:.2f})", 100 * rate / limit, limit / 1e9)
@@ -50,13 +47,13 @@ std::string describe_stream(const StreamUse& use, const StreamSpan& span) {
         100 - 100 * waiting, 100 * waiting);
 }
 
-Json stream_to_json(const StreamUse& use, const StreamSpan& span) {
-    if (!use.streamed()) {
+Json stream_to_json(const ExpertBankStats& use, const StreamSpan& span) {
+    if (!streamed(use)) {
         return nullptr;
     }
     Json json = {{"hits", use.n_hits},
                  {"misses", use.n_misses},
-                 {"hit_rate", use.hit_rate()},
+                 {"hit_rate", hit_rate(use)},
                  {"bytes_read", use.n_bytes_read},
                  {"bytes_per_token", bytes_a_token(use, span)},
                  {"bytes_per_second", bytes_per_second(use, span)},

@@ -6,21 +6,9 @@
 #include <string>
 
 #include "base/json.h"
+#include "memory/expert_bank.h"
 
 namespace nereus {
-
-/// Differences of a bank's counters over one answer.
-struct StreamUse {
-    int64_t n_hits = 0, n_misses = 0;  ///< experts used that were in memory, or were not
-    uint64_t n_bytes_read = 0;
-    double wait_seconds = 0;  ///< nothing left to compute before a read arrived
-
-    bool streamed() const { return n_bytes_read > 0 || n_misses > 0; }
-    double hit_rate() const;
-};
-
-/// Counters later minus counters before.
-StreamUse operator-(const StreamUse& later, const StreamUse& before);
 
 struct StreamSpan {
     double seconds = 0;                       ///< of the whole answer, prompt included
@@ -30,8 +18,8 @@ struct StreamSpan {
 
 /// "experts: 71 % in memory, 430 MB a token from disk at 1.9 GB/s (84 % of the drive's 2.3); 38 %
 /// of the time computing, 62 % waiting"; "" for an answer that read nothing.
-std::string describe_stream(const StreamUse& use, const StreamSpan& span);
+std::string describe_stream(const ExpertBankStats& use, const StreamSpan& span);
 /// The same as an object; null for an answer that read nothing.
-Json stream_to_json(const StreamUse& use, const StreamSpan& span);
+Json stream_to_json(const ExpertBankStats& use, const StreamSpan& span);
 
 }  // namespace nereus

@@ -5,7 +5,7 @@
 namespace nereus {
 namespace {
 
-constexpr StreamUse kUse = {710, 290, 4'300'000'000, 1.4};
+constexpr ExpertBankStats kUse = {710, 290, 4'300'000'000, 1.4};
 constexpr StreamSpan kSpan = {2.0, 10, 2.5e9};
 
 TEST(StreamUse, one_line_says_hits_bytes_rate_limit_and_where_the_time_went) {
@@ -25,18 +25,6 @@ TEST(StreamUse, without_a_measured_drive_there_is_no_share_of_it) {
 TEST(StreamUse, a_model_in_memory_has_nothing_to_say) {
     EXPECT_EQ(describe_stream({1000, 0, 0, 0}, kSpan), "");
     EXPECT_TRUE(stream_to_json({1000, 0, 0, 0}, kSpan).is_null());
-    EXPECT_EQ(StreamUse{}.hit_rate(), 1);
-}
-
-TEST(StreamUse, an_answer_is_the_difference_of_counters) {
-    const StreamUse before = {100, 50, 1000, 0.5};
-    const StreamUse later = {110, 55, 4000, 0.75};
-    const StreamUse use = later - before;
-    EXPECT_EQ(use.n_hits, 10);
-    EXPECT_EQ(use.n_misses, 5);
-    EXPECT_EQ(use.n_bytes_read, 3000U);
-    EXPECT_DOUBLE_EQ(use.wait_seconds, 0.25);
-    EXPECT_NEAR(use.hit_rate(), 2.0 / 3, 1e-12);
 }
 
 TEST(StreamUse, an_answer_of_no_time_or_tokens_divides_by_nothing) {

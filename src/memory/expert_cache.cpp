@@ -18,6 +18,10 @@ constexpr CachePolicy kPolicies[] = {
 };
 constexpr size_t kDefaultPolicy = 3;
 
+/// A layer whose part is pinned waits rather than push out another's experts, once it has so many:
+/// enough to keep a drive busy.
+constexpr int64_t kPinnedAtOnce = 8;
+
 /// Scores are brought back by this factor when the unit reaches it: 1e100 of 1e308.
 constexpr double kUnitMax = 1e100;
 
@@ -138,7 +142,7 @@ ExpertCache::Admission ExpertCache::admit(ExpertKey key) {
     if (victim >= 0) {
         return take(victim, key, false);
     }
-    // Every live expert is pinned: the room of guesses is better than none.
+    // No live expert may leave: the room of guesses is better than none.
     if (!free_.empty() || !guesses.empty()) {
         return take(free_.empty() ? guesses.front() : -1, key, false);
     }
@@ -213,6 +217,9 @@ int32_t ExpertCache::live_victim(int32_t layer) const {
     const auto over = [&](int32_t l) { return n_live_of(l) > quota_of(l); };
     const bool has_its_part = layer >= 0 && n_live_of(layer) >= quota_of(layer);
     int32_t victim = has_its_part ? first_to_leave(own) : first_to_leave(over);
+    if (victim < 0 && has_its_part && n_live_of(layer) >= kPinnedAtOnce) {
+        return -1;
+    }
     if (victim < 0) {
         victim = has_its_part ? first_to_leave(over) : first_to_leave(own);
     }

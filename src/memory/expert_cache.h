@@ -31,8 +31,8 @@ struct CachePolicy {
     double half_life_passes;
     /// Every layer has an equal part of the slots: a newcomer takes the place of one of its own
     /// layer, of a layer that has more than its part where its own has less, and of any other only
-    /// where nothing else is unpinned. Without it an expert that comes is the first that the next
-    /// layers push out again, before it could be used a second time.
+    /// where its own layer is all pinned and has few. Without it an expert that comes is the first
+    /// that the next layers push out again, before it could be used a second time.
     bool by_layer;
 };
 
@@ -57,7 +57,8 @@ class ExpertCache {
   public:
     static constexpr int32_t kNoSlot = -1;
 
-    /// A slot for an expert's bytes; kNoSlot when every slot that it could take is pinned.
+    /// A slot for an expert's bytes; kNoSlot when every slot that it may take is pinned: unpin some
+    /// and ask again.
     struct Admission {
         int32_t slot = kNoSlot;
         std::optional<ExpertKey> evicted;  ///< whose bytes were there

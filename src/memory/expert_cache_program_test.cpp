@@ -77,9 +77,14 @@ class PlainCache {
             const bool full = layer >= 0 && count(false, layer) >= part_of(layer);
             order = full ? decltype(order){own, over, any} : decltype(order){over, own, any};
         }
+        const bool may_wait = spec_.policy.by_layer && layer >= 0 &&
+                              count(false, layer) >= std::max<int64_t>(8, part_of(layer));
         for (const auto& open : order) {
             if (const Key found = victim(false, open); found.first >= 0) {
                 return found;
+            }
+            if (may_wait) {
+                break;  // nothing of its own is unpinned
             }
         }
         return {-1, -1};

@@ -164,6 +164,33 @@ TEST(ExpertCache, the_parts_yield_when_everything_else_is_pinned) {
     EXPECT_EQ(cache.admit({0, 1}).evicted, (ExpertKey{1, 0}));
 }
 
+TEST(ExpertCache, a_sweep_through_one_layer_leaves_the_others_what_they_have) {
+    ExpertCache cache = cache_of("lfu-layer", 4, 64, 48);
+    for (int32_t layer = 0; layer < 4; ++layer) {
+        for (int32_t e = 0; e < 12; ++e) {
+            cache.admit({layer, e});
+        }
+    }
+    int32_t n_waves = 1;
+    std::vector<int32_t> pinned;
+    for (int32_t e = 12; e < 64; ++e) {  // all of layer 2, held until there is no slot
+        if (cache.admit({2, e}).slot == kNone) {
+            for (const int32_t held : pinned) {
+                cache.unpin({2, held});
+            }
+            pinned.clear();
+            ++n_waves;
+            ASSERT_NE(cache.admit({2, e}).slot, kNone);
+        }
+        cache.pin({2, e});
+        pinned.push_back(e);
+    }
+    EXPECT_EQ(n_waves, 5) << "52 experts through 12 slots";
+    for (const int32_t layer : {0, 1, 3}) {
+        EXPECT_EQ(cache.n_live_of(layer), 12) << layer;
+    }
+}
+
 TEST(ExpertCache, pinned_experts_stay_until_the_last_unpin) {
     ExpertCache cache = cache_of("lru", 1, 8, 2);
     cache.admit({0, 0});

@@ -4,85 +4,29 @@
 #include <cmath>
 
 #include "base/check.h"
+#include "base/input_file.h"
 #include "base/units.h"
 #include "memory/hit_rate.h"
 #include "model/kv_format.h"
+#include "model/memory_needs.h"
 
 namespace nereus {
 namespace {
 
-/// Program, libraries, tokenizer and logits.
-constexpr double kProcessBytes = 100e6;
-/// Experts in flight: reads land in slots, so what is more is a few pieces for each drive.
-constexpr double kBufferBytes = 64e6;
+/// Program, tokenizer, directory of tensors, and what memory_needs adds to them.
+constexpr double kProcessBytes = 170e6;
+constexpr uint64_t kLogitRows = 8;
 /// Verbs of a layer beside its large products: norms, rope, cache rows, router, gathering, adding.
 constexpr double kVerbsPerLayer = 16;
-/// A dense layer that is not in memory is read for every pass; the smallest piece that has to fit
-/// is the largest layer, and one more to be read meanwhile.
-constexpr double kLayersInMemory = 2;
 
-double dense_layer_bytes(const ModelSize& model) {
-    const double ends =
-        model.n_bytes_of(ModelPart::kEmbedding) + model.n_bytes_of(ModelPart::kHead);
-    return (model.dense_bytes() - ends) / static_cast<double>(model.config.num_hidden_layers);
-}
-
-/// Rows of a pass through the widest scratch: hidden, projections and the experts' rows.
-double activation_bytes(const ModelConfig& config, int64_t n_rows) {
-    const int64_t chosen = std::max<int64_t>(1, config.num_experts_per_tok);
-    const int64_t heads = config.num_attention_heads;
-    const int64_t attention =
-        config.kv_lora_rank > 0
-            ? heads * (2 * config.kv_lora_rank + 2 * config.qk_rope_head_dim + config.v_head_dim)
-            : 3 * heads * config.head_dim;
-    const int64_t inner = std::max(config.intermediate_size, chosen * config.moe_intermediate_size);
-    const int64_t floats =
-        4 * config.hidden_size + attention + 2 * inner + 2 * chosen * config.hidden_size;
-    return 4.0 * static_cast<double>(floats * n_rows + config.vocab_size);
-}
-
-/// In the format that a run without --cache chooses.
-double kv_bytes_per_token(const ModelSize& model) {
+/// Bytes a cached token takes in the format that a run without --cache chooses.
+int64_t kv_bytes_per_token(const ModelSize& model) {
     const bool has_panels =
         std::any_of(model.parts.begin(), model.parts.end(),
                     [](const PartSize& part) { return format_of(part.format).panel != nullptr; });
     const auto format = choose_kv_format({}, model.config, has_panels);
     NEREUS_CHECK(format.ok());
-    return static_cast<double>(kv_spec_of(model.config, *format, 1).bytes_per_token());
-}
-
-/// Fills memory in order of use: what every token needs, then experts.
-Placement place(const ModelSize& model, const ForecastRequest& request) {
-    Placement p;
-    p.kv_bytes = kv_bytes_per_token(model) * static_cast<double>(request.n_context);
-    p.activation_bytes = activation_bytes(model.config, request.chunk);
-    p.process_bytes = kProcessBytes;
-    const double dense = model.dense_bytes();
-    const double routed = model.n_bytes_of(ModelPart::kRoutedExperts);
-    const double fixed = p.memory_bytes();
-    if (fixed + dense + routed <= request.memory_bytes) {
-        p.dense_bytes = dense;
-        p.expert_bytes_cached = routed;
-        return p;
-    }
-    p.buffer_bytes = kBufferBytes;
-    const double experts_at_least = std::min(
-        routed, model.expert_bytes() * static_cast<double>(model.config.num_experts_per_tok));
-    const double room = request.memory_bytes - p.memory_bytes() - experts_at_least;
-    p.dense_bytes = std::clamp(room, 0.0, dense);
-    p.dense_streamed_bytes = dense - p.dense_bytes;
-    p.expert_bytes_cached =
-        std::min(routed, experts_at_least + std::max(0.0, room - p.dense_bytes));
-    p.expert_bytes_on_disk = routed - p.expert_bytes_cached;
-    return p;
-}
-
-double least_memory(const ModelSize& model, const ForecastRequest& request) {
-    ForecastRequest none = request;
-    none.memory_bytes = 0;
-    const Placement p = place(model, none);
-    return p.memory_bytes() +
-           std::min(model.dense_bytes(), kLayersInMemory * dense_layer_bytes(model));
+    return kv_spec_of(model.config, *format, 1).bytes_per_token();
 }
 
 /// Experts of a layer that n rows choosing independently use on average.
@@ -108,8 +52,8 @@ double attention_per_row(const ModelConfig& config, AttentionKind kind) {
 
 class Passes {
   public:
-    Passes(const ModelSize& model, const MachineFigures& machine, const Placement& placement)
-        : model_(model), machine_(machine), placement_(placement) {}
+    Passes(const ModelSize& model, const MachineFigures& machine)
+        : model_(model), machine_(machine) {}
 
     /// n_rows tokens together, each seeing n_visible rows on average; with_head of them want
     /// logits.
@@ -140,9 +84,8 @@ class Passes {
     }
 
     double disk_bytes(double n_rows, double miss_share) const {
-        const double used = experts_used(model_.config, n_rows) * miss_share *
-                            static_cast<double>(model_.n_mixture_layers()) * model_.expert_bytes();
-        return used + placement_.dense_streamed_bytes;
+        return experts_used(model_.config, n_rows) * miss_share *
+               static_cast<double>(model_.n_mixture_layers()) * model_.expert_bytes();
     }
 
   private:
@@ -169,13 +112,13 @@ class Passes {
 
     const ModelSize& model_;
     const MachineFigures& machine_;
-    const Placement& placement_;
 };
 
-PassTime prefill_time(const Passes& passes, const ForecastRequest& request, double miss_share) {
+PassTime prefill_time(const Passes& passes, const ForecastRequest& request, int64_t chunk,
+                      double miss_share) {
     PassTime sum;
-    for (int64_t begin = 0; begin < request.n_prompt; begin += request.chunk) {
-        const int64_t n = std::min(request.chunk, request.n_prompt - begin);
+    for (int64_t begin = 0; begin < request.n_prompt; begin += chunk) {
+        const int64_t n = std::min(chunk, request.n_prompt - begin);
         const double visible =
             static_cast<double>(request.n_visible + begin) + (static_cast<double>(n) + 1) / 2;
         const bool last = begin + n == request.n_prompt;
@@ -220,33 +163,53 @@ std::string speed_limit_name(SpeedLimit limit) {
 
 double PassTime::total() const { return dense + attention + verbs + std::max(experts, disk); }
 
+MemoryNeeds needs_of(const ModelSize& model) {
+    const ModelConfig& config = model.config;
+    MemoryNeeds needs;
+    needs.process_bytes = static_cast<uint64_t>(kProcessBytes) +
+                          kLogitRows * sizeof(float) * static_cast<uint64_t>(config.vocab_size);
+    needs.dense_bytes = static_cast<uint64_t>(model.dense_bytes());
+    needs.expert_bytes = static_cast<uint64_t>(model.n_bytes_of(ModelPart::kRoutedExperts));
+    needs.slot_bytes = static_cast<uint64_t>(model.expert_bytes()) + 2 * kDirectAlignment;
+    needs.n_experts = model.n_mixture_layers() * config.n_routed_experts;
+    needs.n_experts_min = needs.n_experts == 0 ? 0 : config.num_experts_per_tok;
+    needs.kv_bytes_per_token = static_cast<uint64_t>(kv_bytes_per_token(model));
+    needs.row_bytes = activation_bytes_per_row(config);
+    return needs;
+}
+
 Forecast forecast(const ModelSize& model, const MachineFigures& machine,
                   const ForecastRequest& request) {
     Forecast f;
-    f.least_memory_bytes = least_memory(model, request);
-    f.placement = place(model, request);
-    f.fits = request.memory_bytes >= std::min(f.least_memory_bytes, f.placement.memory_bytes());
+    const MemoryNeeds needs = needs_of(model);
+    f.least_memory_bytes = static_cast<double>(smallest_budget(needs, request.n_context));
+    const auto plan =
+        plan_memory(needs, {static_cast<uint64_t>(request.memory_bytes), request.n_context});
     const bool can_stream = machine.disk_random_bytes_per_second > 0;
-    if (!f.fits || (f.placement.streams() && !can_stream)) {
-        f.fits = false;
+    f.fits = plan.ok() && (can_stream || !plan->streams_experts);
+    if (!f.fits) {
         return f;
     }
-    const double routed = model.n_bytes_of(ModelPart::kRoutedExperts);
-    f.share_cached = routed == 0 ? 1 : f.placement.expert_bytes_cached / routed;
+    f.placement = *plan;
+    f.share_cached = needs.n_experts == 0 ? 1
+                                          : static_cast<double>(plan->n_slots) /
+                                                static_cast<double>(needs.n_experts);
     f.hit_rate = expected_hit_rate(f.share_cached);
-    const Passes passes(model, machine, f.placement);
+    const Passes passes(model, machine);
     const double visible = static_cast<double>(request.n_visible + request.n_prompt) +
                            (static_cast<double>(request.n_generate) + 1) / 2;
     f.decode = passes.time(1, visible, 1, 1 - f.hit_rate);
     f.decode_bytes = decode_bytes(model);
     f.disk_bytes = passes.disk_bytes(1, 1 - f.hit_rate);
     f.decode_tokens_per_second = 1 / f.decode.total();
-    f.prefill = prefill_time(passes, request, 1 - f.share_cached);
+    f.prefill =
+        prefill_time(passes, request, request.chunk > 0 ? request.chunk : plan->prefill_chunk,
+                     1 - f.share_cached);
     f.prefill_tokens_per_second = static_cast<double>(request.n_prompt) / f.prefill.total();
     f.first_token_seconds = f.prefill.total() + f.decode.total();
     f.limit = limit_of(f, machine.speed);
     if (machine.disk_sequential_bytes_per_second > 0) {
-        f.load_seconds = (f.placement.dense_bytes + f.placement.expert_bytes_cached) /
+        f.load_seconds = static_cast<double>(plan->dense_bytes + plan->expert_bytes) /
                          machine.disk_sequential_bytes_per_second;
     }
     return f;

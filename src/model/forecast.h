@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "compute/machine_speed.h"
+#include "memory/plan.h"
 #include "model/model_size.h"
 
 namespace nereus {
@@ -29,22 +30,7 @@ struct ForecastRequest {
     int64_t n_prompt = 512;    ///< tokens of the prompt whose time is forecast
     int64_t n_visible = 0;     ///< cached before it
     int64_t n_generate = 64;   ///< decoded after it: the mean length of the cache counts
-    int64_t chunk = 256;       ///< tokens of a prefill pass
-};
-
-/// Which bytes lie where.
-struct Placement {
-    double dense_bytes = 0;           ///< resident
-    double dense_streamed_bytes = 0;  ///< read for every pass: what did not fit
-    double expert_bytes_cached = 0;
-    double expert_bytes_on_disk = 0;  ///< the others
-    double kv_bytes = 0, activation_bytes = 0, buffer_bytes = 0, process_bytes = 0;
-
-    double memory_bytes() const {
-        return dense_bytes + expert_bytes_cached + kv_bytes + activation_bytes + buffer_bytes +
-               process_bytes;
-    }
-    bool streams() const { return dense_streamed_bytes + expert_bytes_on_disk > 0; }
+    int64_t chunk = 0;         ///< tokens of a prefill pass; 0: as memory/plan.h chooses
 };
 
 enum class SpeedLimit { kMemory, kCompute, kDisk, kOverhead };
@@ -64,7 +50,7 @@ struct Forecast {
     /// False: the smallest budget that would do is least_memory_bytes, and nothing else is set.
     bool fits = false;
     double least_memory_bytes = 0;
-    Placement placement;
+    MemoryPlan placement;
     double share_cached = 1;                 ///< of the routed experts
     double hit_rate = 1;                     ///< of the uses while decoding
     double decode_bytes = 0;                 ///< weights a decoded token reads, from memory or disk
@@ -85,6 +71,9 @@ struct Remedy {
     double decode_tokens_per_second = 0;
     double first_token_seconds = 0;
 };
+
+/// The input of memory/plan.h, of a model that need not be there.
+MemoryNeeds needs_of(const ModelSize& model);
 
 Forecast forecast(const ModelSize& model, const MachineFigures& machine,
                   const ForecastRequest& request);
