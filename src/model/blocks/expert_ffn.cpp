@@ -1,6 +1,11 @@
 // Routed and shared experts (models.md 4.3-4.5). A batch's rows are gathered by expert, so that
 // each expert's weights are read once for all of them; a token's experts are summed in its own
 // order of choice, so that its bits do not depend on its batch mates.
+//
+// Three products a layer, each as large as can be: a parallel section begins and ends with threads
+// that wait (a few microseconds, of the 800 that a layer of V2-Lite takes to decode a token). The
+// shared experts go along: their first half with the router, their second with the routed experts'
+// first.
 
 #include "model/blocks/block.h"
 
@@ -24,11 +29,12 @@ class ExpertFfn final : public FfnBlock {
     }
 
     Status run(const Pass& pass, ConstRows x, Rows out) override {
-        run_shared(pass, x, out);
-        route(pass, x);
+        const Rows shared = score(pass, x);
+        pass.backend.route_experts(logits(pass, x), params_, ids_.data(), gates_.data());
         group_by_expert(x.n_rows);
         NEREUS_TRY(pass.experts.acquire(pass.layer, used_, bound_));
-        const Rows results = run_routed(pass, x);
+        const Rows inner = run_first_half(pass, x, shared, out);
+        const Rows results = run_second_half(pass, inner, x.n_cols);
         pass.backend.combine_rows(results, slots_.data(), gates_.data(), params_.top_k, out);
         pass.experts.release(pass.layer);
         return {};
@@ -42,32 +48,29 @@ class ExpertFfn final : public FfnBlock {
     }
 
   private:
-    void run_shared(const Pass& pass, ConstRows x, Rows out) const {
-        if (shared_.gate.empty()) {
-            for (int64_t i = 0; i < out.n_rows; ++i) {
-                std::fill_n(out.row(i), out.n_cols, 0.0F);
-            }
-            return;
-        }
-        const Rows gate = pass.scratch.rows(Scratch::kGate, x.n_rows, shared_.gate.rows);
-        const Rows up = pass.scratch.rows(Scratch::kUp, x.n_rows, shared_.up.rows);
-        const MatmulTask tasks[] = {{shared_.gate, x, gate}, {shared_.up, x, up}};
-        pass.backend.matmul(tasks);
-        pass.backend.swiglu(gate, up, gate);
-        const MatmulTask down{shared_.down, gate, out};
-        pass.backend.matmul({&down, 1});
+    Rows logits(const Pass& pass, ConstRows x) const {
+        return pass.scratch.rows(Scratch::kRouterLogits, x.n_rows, config_.n_routed_experts);
     }
 
-    /// ids_ and gates_ [n_tokens, top_k].
-    void route(const Pass& pass, ConstRows x) {
+    static MatmulTask gated(const Weight& gate, const Weight& up, ConstRows x, Rows gate_out,
+                            Rows out) {
+        return {.weight = up, .x = x, .out = out, .gate = gate, .gate_out = gate_out};
+    }
+
+    /// Router logits, and the shared experts' first half: [n_tokens, inner].
+    Rows score(const Pass& pass, ConstRows x) {
         const auto n = static_cast<size_t>(x.n_rows * params_.top_k);
         ids_.resize(n);
         gates_.resize(n);
-        const Rows logits =
-            pass.scratch.rows(Scratch::kRouterLogits, x.n_rows, config_.n_routed_experts);
-        const MatmulTask task{router_, x, logits};
-        pass.backend.matmul({&task, 1});
-        pass.backend.route_experts(logits, params_, ids_.data(), gates_.data());
+        const Rows gate = pass.scratch.rows(Scratch::kSharedGate, x.n_rows, shared_.gate.rows);
+        const Rows inner = pass.scratch.rows(Scratch::kSharedUp, x.n_rows, shared_.up.rows);
+        pass.tasks.clear();
+        if (!shared_.gate.empty()) {
+            pass.tasks.push_back(gated(shared_.gate, shared_.up, x, gate, inner));
+        }
+        pass.tasks.push_back({router_, x, logits(pass, x)});
+        pass.backend.matmul(pass.tasks);
+        return inner;
     }
 
     /// Sorts the (token, choice) pairs by expert: used_ lists the experts that occur, begins_ where
@@ -98,25 +101,45 @@ class ExpertFfn final : public FfnBlock {
         }
     }
 
-    /// All chosen experts over their rows: [n_tokens * top_k, hidden_size], sorted by expert.
-    Rows run_routed(const Pass& pass, ConstRows x) {
+    /// The rows that each expert meets, sorted by expert; one token's experts all meet its row.
+    Rows gather(const Pass& pass, ConstRows x) const {
         const auto n = static_cast<int64_t>(tokens_.size());
-        const int64_t inner = config_.moe_intermediate_size;
         const Rows gathered = pass.scratch.rows(Scratch::kGathered, n, x.n_cols);
-        const Rows gate = pass.scratch.rows(Scratch::kGate, n, inner);
-        const Rows up = pass.scratch.rows(Scratch::kUp, n, inner);
-        const Rows results = pass.scratch.rows(Scratch::kExpertOut, n, x.n_cols);
         pass.backend.gather_rows(x, tokens_, gathered);
+        return gathered;
+    }
+
+    /// silu(gate x) * (up x) of all chosen experts over their rows, [n_tokens * top_k, inner]
+    /// sorted by expert; and the shared experts' second half, into out.
+    Rows run_first_half(const Pass& pass, ConstRows x, Rows shared, Rows out) {
+        const auto n = static_cast<int64_t>(tokens_.size());
+        const int64_t width = config_.moe_intermediate_size;
+        const Rows gate = pass.scratch.rows(Scratch::kGate, n, width);
+        const Rows inner = pass.scratch.rows(Scratch::kUp, n, width);
+        const Rows gathered = x.n_rows > 1 ? gather(pass, x) : Rows{};
         pass.tasks.clear();
         for (size_t e = 0; e < used_.size(); ++e) {
-            pass.tasks.push_back({bound_[e].gate, part(gathered, e), part(gate, e)});
-            pass.tasks.push_back({bound_[e].up, part(gathered, e), part(up, e)});
+            const ConstRows rows = x.n_rows > 1 ? part(gathered, e) : x;
+            pass.tasks.push_back(
+                gated(bound_[e].gate, bound_[e].up, rows, part(gate, e), part(inner, e)));
+        }
+        if (!shared_.gate.empty()) {
+            pass.tasks.push_back({shared_.down, shared, out});
+        } else {
+            for (int64_t i = 0; i < out.n_rows; ++i) {
+                std::fill_n(out.row(i), out.n_cols, 0.0F);
+            }
         }
         pass.backend.matmul(pass.tasks);
-        pass.backend.swiglu(gate, up, gate);
+        return inner;
+    }
+
+    /// All chosen experts over their rows: [n_tokens * top_k, hidden_size], sorted by expert.
+    Rows run_second_half(const Pass& pass, Rows inner, int64_t n_cols) {
+        const Rows results = pass.scratch.rows(Scratch::kExpertOut, inner.n_rows, n_cols);
         pass.tasks.clear();
         for (size_t e = 0; e < used_.size(); ++e) {
-            pass.tasks.push_back({bound_[e].down, part(gate, e), part(results, e)});
+            pass.tasks.push_back({bound_[e].down, part(inner, e), part(results, e)});
         }
         pass.backend.matmul(pass.tasks);
         return results;
