@@ -8,6 +8,7 @@
 // first.
 
 #include "model/blocks/block.h"
+#include "model/routing_source.h"
 
 namespace nereus {
 namespace {
@@ -30,7 +31,7 @@ class ExpertFfn final : public FfnBlock {
 
     Status run(const Pass& pass, ConstRows x, Rows out) override {
         const Rows shared = score(pass, x);
-        pass.backend.route_experts(logits(pass, x), params_, ids_.data(), gates_.data());
+        route(pass, x);
         group_by_expert(x.n_rows);
         NEREUS_TRY(pass.experts.acquire(pass.layer, used_, bound_));
         const Rows inner = run_first_half(pass, x, shared, out);
@@ -57,11 +58,19 @@ class ExpertFfn final : public FfnBlock {
         return {.weight = up, .x = x, .out = out, .gate = gate, .gate_out = gate_out};
     }
 
-    /// Router logits, and the shared experts' first half: [n_tokens, inner].
-    Rows score(const Pass& pass, ConstRows x) {
+    /// ids_ and gates_ [n_tokens, top_k].
+    void route(const Pass& pass, ConstRows x) {
         const auto n = static_cast<size_t>(x.n_rows * params_.top_k);
         ids_.resize(n);
         gates_.resize(n);
+        pass.backend.route_experts(logits(pass, x), params_, ids_.data(), gates_.data());
+        if (pass.routing != nullptr) {
+            pass.routing->choose(pass.layer, pass.batch, ids_, gates_);
+        }
+    }
+
+    /// Router logits, and the shared experts' first half: [n_tokens, inner].
+    Rows score(const Pass& pass, ConstRows x) const {
         const Rows gate = pass.scratch.rows(Scratch::kSharedGate, x.n_rows, shared_.gate.rows);
         const Rows inner = pass.scratch.rows(Scratch::kSharedUp, x.n_rows, shared_.up.rows);
         pass.tasks.clear();
