@@ -39,7 +39,7 @@ struct CommonFlag {
 
 constexpr CommonFlag kThreadsFlag = {"--threads", "worker threads (default: all usable cores)"};
 constexpr CommonFlag kIsaFlag = {
-    "--isa", "kernel table: portable, avx2, avx512, avx512_vnni (default: best)"};
+    "--isa", "kernel table: portable, avx2, avx_vnni, avx512, avx512_vnni, amx (default: best)"};
 constexpr CommonFlag kFormatFlag = {"--format", "chat format (default: auto, from the model)"};
 constexpr CommonFlag kActivationsFlag = {
     "--activations",

@@ -3,10 +3,13 @@
 set(NEREUS_ISA_FLAGS_portable "")
 set(NEREUS_ISA_FLAGS_avx2 -mavx2 -mfma -mf16c -mbmi2 -mpopcnt)
 set(NEREUS_ISA_FLAGS_avx512 -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512cd -mavx2 -mfma -mf16c -mbmi2 -mpopcnt)
+set(NEREUS_ISA_FLAGS_avx_vnni ${NEREUS_ISA_FLAGS_avx2} -mavxvnni)
 set(NEREUS_ISA_FLAGS_avx512_vnni ${NEREUS_ISA_FLAGS_avx512} -mavx512vnni)
+set(NEREUS_ISA_FLAGS_amx ${NEREUS_ISA_FLAGS_avx512_vnni} -mamx-tile -mamx-int8)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")  # GCC 12's own intrinsics leave a don't-care operand unset
   list(APPEND NEREUS_ISA_FLAGS_avx512 -Wno-uninitialized -Wno-maybe-uninitialized)
   list(APPEND NEREUS_ISA_FLAGS_avx512_vnni -Wno-uninitialized -Wno-maybe-uninitialized)
+  list(APPEND NEREUS_ISA_FLAGS_amx -Wno-uninitialized -Wno-maybe-uninitialized)
 endif()
 
 # The loops that measure instructions (src/compute/measure) need them too, whatever the tables use.
@@ -21,7 +24,7 @@ foreach(isa avx2 avx512 avx512_vnni avx512_bf16 amx)
 endforeach()
 
 function(nereus_kernels room)
-  foreach(isa portable avx2 avx512 avx512_vnni)
+  foreach(isa portable avx2 avx_vnni avx512 avx512_vnni amx)
     file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${room}/cpu/${isa}/*.cpp)
     if(sources)
       add_library(nereus_kernels_${isa} OBJECT ${sources})

@@ -34,12 +34,15 @@ class ThreadPool;
 
 /// out[t, r] = sum_c weight[r, c] * x[t, c]; transposed: out[t, c] = sum_r weight[r, c] * x[t, r]
 /// (row sums in order of r). bias (may be null) is added last, [n outputs].
+/// With a gate, the first half of a feed-forward: out = silu(gate x) * (weight x), as swiglu does.
 struct MatmulTask {
     Weight weight;
     ConstRows x;  ///< [n_tokens, cols]; transposed: [n_tokens, rows]
     Rows out;     ///< [n_tokens, rows]; transposed: [n_tokens, cols]; overwritten; not aliasing x
     const float* bias = nullptr;
     bool transposed = false;
+    Weight gate = {};    ///< empty, or of the weight's format and shape
+    Rows gate_out = {};  ///< with a gate: room for gate x, of out's shape
 };
 
 /// Pages of a cached sequence: row p is row p % page_tokens of pages[p / page_tokens].

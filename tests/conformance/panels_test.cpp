@@ -6,44 +6,20 @@
 #include <cmath>
 
 #include "compute/cpu/int8.h"
-#include "tensor/panel.h"
 #include "tests/conformance/cases.h"
+#include "tests/conformance/panel_cases.h"
 
 namespace nereus {
 namespace {
 
+using conformance::kPanelShapes;
+using conformance::kPanelTokens;
 using conformance::Machine;
 using conformance::Matrix;
+using conformance::PanelShape;
+using conformance::PanelWeight;
 using conformance::random_floats;
 using conformance::same_bits;
-
-/// A matrix rounded to a panel format, at an odd address.
-class PanelWeight {
-  public:
-    PanelWeight(FormatId id, int64_t rows, int64_t cols, uint64_t seed,
-                EncodeEffort effort = EncodeEffort::kFast)
-        : values_(random_floats(rows * cols, seed)) {
-        const Format& format = format_of(id);
-        bytes_.resize(static_cast<size_t>(format.matrix_bytes(rows, cols)) + 1);
-        for (int64_t row = 0; row < rows; row += kPanelRows) {
-            encode_panel(format, values_.data() + row * cols, cols,
-                         std::min(kPanelRows, rows - row), cols, nullptr, effort,
-                         bytes_.data() + 1 + row / kPanelRows * format.stride_bytes(cols));
-        }
-        weight_ = {.format = &format,
-                   .rows = rows,
-                   .cols = cols,
-                   .data = bytes_.data() + 1,
-                   .row_stride_bytes = format.stride_bytes(cols)};
-    }
-    const Weight& get() const { return weight_; }
-    const std::vector<float>& values() const { return values_; }
-
-  private:
-    std::vector<float> values_;
-    std::vector<std::byte> bytes_;
-    Weight weight_;
-};
 
 Matrix multiply(Machine& machine, const Weight& weight, const Matrix& x) {
     Matrix out = Matrix::filled(x.n_rows, weight.rows, std::nanf(""));
@@ -52,21 +28,13 @@ Matrix multiply(Machine& machine, const Weight& weight, const Matrix& x) {
     return out;
 }
 
-struct Shape2 {
-    int64_t rows;
-    int64_t cols;
-};
-constexpr Shape2 kShapes[] = {{1, 1},    {2, 15},    {16, 128}, {17, 129},
-                              {48, 576}, {31, 1408}, {33, 256}, {130, 300}};
-constexpr int64_t kTokens[] = {1, 2, 3, 4, 5, 7, 8, 12, 13, 25, 300};
-
 class Panels : public testing::TestWithParam<FormatId> {};
 
 TEST_P(Panels, every_table_and_thread_count_gives_the_portable_bits) {
     Machine portable("portable", 1);
-    for (const Shape2& shape : kShapes) {
+    for (const PanelShape& shape : kPanelShapes) {
         const PanelWeight weight(GetParam(), shape.rows, shape.cols, 17);
-        for (const int64_t tokens : kTokens) {
+        for (const int64_t tokens : kPanelTokens) {
             const Matrix x = Matrix::random(tokens, shape.cols, 5);
             const Matrix expected = multiply(portable, weight.get(), x);
             for (const std::string& isa : available_isas()) {

@@ -26,7 +26,7 @@ void scatter(const int8_t* values, const KvBlock& block, const KvPlace& place) {
 void append_int8(const KernelTable& kernels, const KvRows& rows, const float* x,
                  const KvPlace& place) {
     int8_t values[kPanelColumns];
-    int32_t sums[kSumsPerBlock];
+    int16_t sums[kSumsPerBlock];
     int32_t total = 0;
     float scale = 0.0F;
     const Int8Rows rounded{.values = values,

@@ -22,6 +22,7 @@ struct Kind {
     int64_t total_bytes;
     int64_t offset_bytes;
     int64_t sum_16_bytes;
+    int64_t readable_rows;  ///< of values, from any row on
     RoundRow (*round_row)(const KernelTable& kernels);
 
     int64_t n_bytes() const {
@@ -31,11 +32,12 @@ struct Kind {
 };
 
 constexpr std::array kKinds = {
-    Kind{1, 0, 0, 0, 0, [](const KernelTable&) -> RoundRow { return nullptr; }},
-    Kind{kPanelColumns, 4 * kSumsPerBlock, 4, 0, 0,
+    Kind{1, 0, 0, 0, 0, 0, [](const KernelTable&) -> RoundRow { return nullptr; }},
+    Kind{kPanelColumns, 2 * kSumsPerBlock, 4, 0, 0, kReadableRows,
          [](const KernelTable& k) -> RoundRow { return k.int8->round_row; }},
-    Kind{32, 0, 0, 4, 0, [](const KernelTable& k) -> RoundRow { return k.blocks->round_row_32; }},
-    Kind{256, 0, 0, 0, 32,
+    Kind{32, 0, 0, 4, 0, 0,
+         [](const KernelTable& k) -> RoundRow { return k.blocks->round_row_32; }},
+    Kind{256, 0, 0, 0, 32, 0,
          [](const KernelTable& k) -> RoundRow { return k.blocks->round_row_256; }},
 };
 
@@ -70,8 +72,10 @@ size_t Int8Activations::find_or_add(const ConstRows& x, Activations kind) {
 
 void Int8Activations::allocate() {
     const auto bytes_of = [](const Set& set) {
-        return round_up<int64_t>(
-            set.x.n_rows * blocks_of(set.x, set.kind) * kind_of(set.kind).n_bytes(), 64);
+        const Kind& kind = kind_of(set.kind);
+        return round_up<int64_t>(set.x.n_rows * blocks_of(set.x, set.kind) * kind.n_bytes() +
+                                     kind.readable_rows * kind.columns,
+                                 64);
     };
     size_t wanted = 0;
     for (const Set& set : sets_) {
@@ -91,7 +95,7 @@ void Int8Activations::allocate() {
         const int64_t blocks = rows.n_rows * rows.n_blocks;
         std::byte* next = begin;
         rows.values = take<int8_t>(next, blocks * kind.columns);
-        rows.sums = take<int32_t>(next, blocks * kind.sum_bytes);
+        rows.sums = take<int16_t>(next, blocks * kind.sum_bytes);
         rows.sums_16 = take<int16_t>(next, blocks * kind.sum_16_bytes);
         rows.scales = take<float>(next, blocks * static_cast<int64_t>(sizeof(float)));
         rows.totals = take<int32_t>(next, blocks * kind.total_bytes);
@@ -111,17 +115,33 @@ void Int8Activations::prepare(std::span<const MatmulTask> tasks, std::span<const
         }
     }
     allocate();
-    for (const Set& set : sets_) {
-        const RoundRow round_row = kind_of(set.kind).round_row(kernels);
-        const int64_t inline_rows = kInlineFloats / std::max<int64_t>(set.x.n_cols, 1);
-        const int64_t grain = set.x.n_rows <= inline_rows ? std::max<int64_t>(set.x.n_rows, 1)
-                                                          : std::max<int64_t>(inline_rows / 4, 1);
-        pool.parallel_for(set.x.n_rows, grain, [&](int64_t begin, int64_t end) {
-            for (int64_t i = begin; i < end; ++i) {
-                round_row(set.x.row(i), set.x.n_cols, i, set.rows);
-            }
-        });
+    round_all(kernels, pool);
+}
+
+void Int8Activations::round_all(const KernelTable& kernels, ThreadPool& pool) {
+    int64_t n_rows = 0;
+    int64_t n_floats = 0;
+    for (Set& set : sets_) {
+        set.first = n_rows;
+        n_rows += set.x.n_rows;
+        n_floats += set.x.n_rows * set.x.n_cols;
     }
+    const int64_t floats_per_row = std::max<int64_t>(n_floats / std::max<int64_t>(n_rows, 1), 1);
+    const int64_t grain = n_floats <= kInlineFloats
+                              ? std::max<int64_t>(n_rows, 1)
+                              : std::max<int64_t>(kInlineFloats / 4 / floats_per_row, 1);
+    pool.parallel_for(n_rows, grain, [&](int64_t begin, int64_t end) {
+        auto set = std::upper_bound(sets_.begin(), sets_.end(), begin,
+                                    [](int64_t row, const Set& s) { return row < s.first; }) -
+                   1;
+        for (int64_t row = begin; row < end; ++row) {
+            while (row >= set->first + set->x.n_rows) {
+                ++set;
+            }
+            const int64_t i = row - set->first;
+            kind_of(set->kind).round_row(kernels)(set->x.row(i), set->x.n_cols, i, set->rows);
+        }
+    });
 }
 
 }  // namespace nereus

@@ -38,10 +38,13 @@ class Int8Activations {
         ConstRows x;
         Activations kind;
         Int8Rows rows;
+        int64_t first = 0;  ///< among the rows of all sets
     };
 
     size_t find_or_add(const ConstRows& x, Activations kind);
     void allocate();
+    /// All sets in one parallel section.
+    void round_all(const KernelTable& kernels, ThreadPool& pool);
 
     std::vector<Set> sets_;
     std::vector<size_t> set_of_task_;

@@ -6,6 +6,7 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#include <unistd.h>
 #endif
 
 namespace nereus {
@@ -20,9 +21,9 @@ struct Cpuid {
     unsigned edx = 0;
 };
 
-Cpuid cpuid(unsigned leaf) {
+Cpuid cpuid(unsigned leaf, unsigned subleaf = 0) {
     Cpuid regs;
-    __get_cpuid_count(leaf, 0, &regs.eax, &regs.ebx, &regs.ecx, &regs.edx);
+    __get_cpuid_count(leaf, subleaf, &regs.eax, &regs.ebx, &regs.ecx, &regs.edx);
     return regs;
 }
 
@@ -42,6 +43,7 @@ unsigned saved_states() {
 
 constexpr unsigned kXmmYmm = 0x06;
 constexpr unsigned kXmmYmmZmm = 0xe6;
+constexpr unsigned kTiles = 3U << 17;  ///< configuration and data
 
 bool can_avx2() {
     return has_all(saved_states(), kXmmYmm) &&
@@ -55,7 +57,23 @@ bool can_avx512() {
                    bit_AVX512F | bit_AVX512BW | bit_AVX512VL | bit_AVX512DQ | bit_AVX512CD);
 }
 
+bool can_avx_vnni() { return can_avx2() && has_all(cpuid(7, 1).eax, 1U << 4); }
+
 bool can_avx512_vnni() { return can_avx512() && has_all(cpuid(7).ecx, bit_AVX512VNNI); }
+
+/// Linux gives the 8 KB of tile data to a process that asks, and to the threads it starts later.
+bool tiles_are_given() {
+    constexpr long kArchPrctl = 158;  // of x86-64
+    constexpr long kRequestPermission = 0x1023;
+    constexpr long kTileData = 18;
+    return ::syscall(kArchPrctl, kRequestPermission, kTileData) == 0;
+}
+
+bool can_amx() {
+    constexpr unsigned kTileAndInt8 = 3U << 24;
+    return can_avx512_vnni() && has_all(cpuid(7).edx, kTileAndInt8) &&
+           has_all(saved_states(), kTiles) && tiles_are_given();
+}
 
 #endif
 
@@ -69,8 +87,8 @@ struct IsaRow {
 /// Fastest first. A new instruction set is a line here.
 constexpr IsaRow kIsas[] = {
 #if defined(__x86_64__)
-    {&kAvx512VnniKernels, can_avx512_vnni},
-    {&kAvx512Kernels, can_avx512},
+    {&kAmxKernels, can_amx},       {&kAvx512VnniKernels, can_avx512_vnni},
+    {&kAvx512Kernels, can_avx512}, {&kAvxVnniKernels, can_avx_vnni},
     {&kAvx2Kernels, can_avx2},
 #endif
     {&kPortableKernels, always},

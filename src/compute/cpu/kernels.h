@@ -1,6 +1,6 @@
 #pragma once
 // KernelTable: what an instruction set provides, as plain functions on plain data. One table a
-// folder (portable/, avx2/, avx512/); a null entry is taken from the next slower table (isa.cpp).
+// folder (portable/, avx2/, ...); a null entry is taken from the next slower table (isa.cpp).
 //
 // Every entry computes the bits that the portable one computes: the orders of summation are stated
 // in compute/backend.h, and each function here says what is fused. Kernel files include only
@@ -79,7 +79,7 @@ struct KernelTable {
     /// out = (x / sqrt(sum(x*x) / n + eps)) * gain: the sum is a dot product, the rest is rounded
     /// operation by operation. out may be x.
     void (*rms_norm_row)(const float* x, const float* gain, float eps, int64_t n, float* out);
-    /// out = (gate / (1 + exp(-gate))) * up. out may be gate.
+    /// out = (gate / (1 + exp(-gate))) * up. out may be gate or up.
     void (*swiglu_row)(const float* gate, const float* up, int64_t n, float* out);
     /// Products of panel formats (int8.h).
     const Int8Kernels* int8;
@@ -91,7 +91,9 @@ struct KernelTable {
 
 extern const KernelTable kPortableKernels;
 extern const KernelTable kAvx2Kernels;
+extern const KernelTable kAvxVnniKernels;
 extern const KernelTable kAvx512Kernels;
 extern const KernelTable kAvx512VnniKernels;
+extern const KernelTable kAmxKernels;
 
 }  // namespace nereus

@@ -44,6 +44,13 @@ void check_task(const MatmulTask& task) {
     NEREUS_CHECK(task.x.n_rows == task.out.n_rows);
     NEREUS_CHECK(task.x.n_cols == (task.transposed ? weight.rows : weight.cols));
     NEREUS_CHECK(task.out.n_cols == (task.transposed ? weight.cols : weight.rows));
+    if (!task.gate.empty()) {
+        NEREUS_CHECK(!task.transposed && task.bias == nullptr);
+        NEREUS_CHECK(task.gate.format == weight.format);
+        NEREUS_CHECK(task.gate.rows == weight.rows && task.gate.cols == weight.cols);
+        NEREUS_CHECK(task.gate_out.n_rows == task.out.n_rows);
+        NEREUS_CHECK(task.gate_out.n_cols == task.out.n_cols);
+    }
 }
 
 bool goes_direct(const KernelTable& kernels, const MatmulTask& task) {
@@ -54,7 +61,7 @@ bool goes_direct(const KernelTable& kernels, const MatmulTask& task) {
 bool has_panels(const MatmulTask& task) { return task.weight.format->panel != nullptr; }
 
 int64_t work_of(const MatmulTask& task) {
-    return task.weight.rows * task.weight.cols * task.x.n_rows;
+    return task.weight.rows * task.weight.cols * task.x.n_rows * (task.gate.empty() ? 1 : 2);
 }
 
 int64_t tile_rows(int64_t cols) {
@@ -123,7 +130,7 @@ Activations Matmul::activations_of(const MatmulTask& task) const {
 
 int64_t Matmul::unit_of(const MatmulTask& task, bool int8) const {
     if (has_panels(task)) {
-        return panel_piece_unit(*kernels_.int8, task.x.n_rows);
+        return kOutColumns;
     }
     if (int8) {
         return kernels_.blocks->rows_together;
@@ -147,6 +154,20 @@ void Matmul::plan(const MatmulTask& task, const Int8Rows* int8, int64_t piece_wo
 }
 
 void Matmul::run_piece(const Piece& piece) {
+    const MatmulTask& task = *piece.task;
+    if (!task.gate.empty()) {
+        const MatmulTask gate = {task.gate, task.x, task.gate_out};
+        run_product({&gate, piece.int8, piece.begin, piece.end});
+    }
+    run_product(piece);
+    add_bias(task, piece.begin, piece.end);
+    for (int64_t t = 0; !task.gate.empty() && t < task.out.n_rows; ++t) {
+        float* out = task.out.row(t) + piece.begin;
+        kernels_.swiglu_row(task.gate_out.row(t) + piece.begin, out, piece.end - piece.begin, out);
+    }
+}
+
+void Matmul::run_product(const Piece& piece) {
     if (has_panels(*piece.task)) {
         panel_product(*piece.task, *piece.int8, *kernels_.int8, piece.begin, piece.end, scratch_);
     } else if (piece.int8 != nullptr) {
@@ -158,7 +179,6 @@ void Matmul::run_piece(const Piece& piece) {
     } else {
         run_tiled(piece);
     }
-    add_bias(*piece.task, piece.begin, piece.end);
 }
 
 void Matmul::run_blocks(const Piece& piece) {

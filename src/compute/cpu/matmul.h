@@ -38,6 +38,8 @@ class Matmul {
     Activations activations_of(const MatmulTask& task) const;
     int64_t unit_of(const MatmulTask& task, bool int8) const;
     void run_piece(const Piece& piece);
+    /// The product with the task's weight.
+    void run_product(const Piece& piece);
     void run_blocks(const Piece& piece);
     void run_direct(const Piece& piece);
     void run_tiled(const Piece& piece);

@@ -10,16 +10,35 @@ namespace {
 /// Activation rows that are multiplied by an unpacked block before the next one is unpacked: their
 /// sums (32 KB) and bytes (32 KB a block) stay in the L2 cache.
 constexpr int64_t kRowsTogether = 256;
-constexpr int64_t kOutColumns = kPanelsTogether * kPanelRows;
-constexpr int64_t kUnpackedBytes = kPanelRows * kPanelColumns;
 
 const PanelKernels& kernels_of(const Int8Kernels& kernels, const Weight& weight) {
     return kernels.formats[panel_index_of(weight.format->id)];
 }
 
-bool goes_direct(const Int8Kernels& kernels, int64_t n_x) {
-    return kernels.multiply == nullptr || n_x <= kernels.direct_rows_best;
+bool goes_direct(const Int8Kernels& kernels, const Weight& weight, int64_t n_x) {
+    const PanelKernels& format = kernels_of(kernels, weight);
+    return format.multiply == nullptr || n_x <= format.direct_rows_best;
 }
+
+/// The state of the tiles, where the table has one, for as long as it lives.
+class Tiles {
+  public:
+    explicit Tiles(const Int8Kernels& kernels) : kernels_(kernels) {
+        if (kernels_.begin != nullptr) {
+            kernels_.begin();
+        }
+    }
+    ~Tiles() {
+        if (kernels_.end != nullptr) {
+            kernels_.end();
+        }
+    }
+    Tiles(const Tiles&) = delete;
+    Tiles& operator=(const Tiles&) = delete;
+
+  private:
+    const Int8Kernels& kernels_;
+};
 
 const unsigned char* panel_at(const Weight& weight, int64_t panel) {
     return reinterpret_cast<const unsigned char*>(weight.data) + panel * weight.row_stride_bytes;
@@ -67,22 +86,19 @@ void by_blocks(const MatmulTask& task, const Int8Rows& x, const Int8Kernels& ker
                           weights + p * kUnpackedBytes, scales + p * kPanelRows);
         }
         const int64_t at = block * x.n_rows + first;
-        kernels.multiply({.weights = weights,
-                          .scales = scales,
-                          .n_panels = n_panels,
-                          .x = x.values + at * kPanelColumns,
-                          .x_scales = x.scales + at,
-                          .x_totals = x.totals + at,
-                          .n_x = n,
-                          .out = sums});
+        format.multiply({.weights = weights,
+                         .scales = scales,
+                         .n_panels = n_panels,
+                         .x = x.values + at * kPanelColumns,
+                         .x_scales = x.scales + at,
+                         .x_sums = x.sums + at * kSumsPerBlock,
+                         .x_totals = x.totals + at,
+                         .n_x = n,
+                         .out = sums});
     }
 }
 
 }  // namespace
-
-int64_t panel_piece_unit(const Int8Kernels& kernels, int64_t n_x) {
-    return goes_direct(kernels, n_x) ? kPanelRows : kOutColumns;
-}
 
 int64_t panel_scratch_floats() {
     return kRowsTogether * kOutColumns + kOutColumns +
@@ -91,11 +107,12 @@ int64_t panel_scratch_floats() {
 
 void panel_product(const MatmulTask& task, const Int8Rows& x, const Int8Kernels& kernels,
                    int64_t begin, int64_t end, Scratch& scratch) {
-    if (goes_direct(kernels, x.n_rows)) {
+    if (goes_direct(kernels, task.weight, x.n_rows)) {
         direct(task, x, kernels, begin, end);
         return;
     }
     const Scratch::Lease lease(scratch);
+    const Tiles tiles(kernels);
     for (int64_t row = begin; row < end; row += kOutColumns) {
         const int64_t last = std::min(row + kOutColumns, end);
         for (int64_t first = 0; first < x.n_rows; first += kRowsTogether) {

@@ -11,13 +11,10 @@
 
 namespace nereus {
 
-/// Output columns a piece of a panel product is a multiple of.
-int64_t panel_piece_unit(const Int8Kernels& kernels, int64_t n_x);
-
 /// Floats of scratch that panel_product may lease.
 int64_t panel_scratch_floats();
 
-/// Output columns [begin, end) of a task; begin is a whole number of units.
+/// Output columns [begin, end) of a task; begin is a multiple of kOutColumns.
 void panel_product(const MatmulTask& task, const Int8Rows& x, const Int8Kernels& kernels,
                    int64_t begin, int64_t end, Scratch& scratch);
 

@@ -37,6 +37,8 @@ class Scratch {
         kExpanded,  // attention
         kGate,
         kUp,
+        kSharedGate,
+        kSharedUp,
         kRouterLogits,
         kGathered,
         kExpertOut,  // feed-forward

@@ -11,11 +11,11 @@ class DenseFfn final : public FfnBlock {
 
     Status run(const Pass& pass, ConstRows x, Rows out) override {
         const Rows gate = pass.scratch.rows(Scratch::kGate, x.n_rows, gate_.rows);
-        const Rows up = pass.scratch.rows(Scratch::kUp, x.n_rows, up_.rows);
-        const MatmulTask tasks[] = {{gate_, x, gate}, {up_, x, up}};
-        pass.backend.matmul(tasks);
-        pass.backend.swiglu(gate, up, gate);
-        const MatmulTask down{down_, gate, out};
+        const Rows inner = pass.scratch.rows(Scratch::kUp, x.n_rows, up_.rows);
+        const MatmulTask gated{
+            .weight = up_, .x = x, .out = inner, .gate = gate_, .gate_out = gate};
+        pass.backend.matmul({&gated, 1});
+        const MatmulTask down{down_, inner, out};
         pass.backend.matmul({&down, 1});
         return {};
     }

@@ -1,8 +1,12 @@
 // Routed and shared experts (models.md 4.3-4.5). A batch's rows are gathered by expert, so that
 // each expert's weights are read once for all of them. Experts are computed as the bank has them:
-// those in memory first, the others as they arrive from disk, the shared ones while they are read.
-// A token's experts are summed in its own order of choice, so that its bits depend neither on its
-// batch mates nor on who came first.
+// those in memory first, the others as they arrive from disk. A token's experts are summed in its
+// own order of choice, so that its bits depend neither on its batch mates nor on who came first.
+//
+// Three products a layer, each as large as can be: a parallel section begins and ends with threads
+// that wait (a few microseconds, of the 800 that a layer of V2-Lite takes to decode a token). The
+// shared experts go along: their first half with the router, their second with the first routed
+// experts' first.
 
 #include "model/blocks/block.h"
 #include "model/routing_source.h"
@@ -27,11 +31,11 @@ class ExpertFfn final : public FfnBlock {
     }
 
     Status run(const Pass& pass, ConstRows x, Rows out) override {
+        const Rows shared = score(pass, x);
         route(pass, x);
         group_by_expert(x.n_rows);
         pass.experts.request(pass.layer, used_);
-        run_shared(pass, x, out);
-        const Rows results = NEREUS_TRY(run_routed(pass, x));
+        const Rows results = NEREUS_TRY(run_routed(pass, x, shared, out));
         pass.backend.combine_rows(results, slots_.data(), gates_.data(), params_.top_k, out);
         return {};
     }
@@ -44,20 +48,13 @@ class ExpertFfn final : public FfnBlock {
     }
 
   private:
-    void run_shared(const Pass& pass, ConstRows x, Rows out) const {
-        if (shared_.gate.empty()) {
-            for (int64_t i = 0; i < out.n_rows; ++i) {
-                std::fill_n(out.row(i), out.n_cols, 0.0F);
-            }
-            return;
-        }
-        const Rows gate = pass.scratch.rows(Scratch::kGate, x.n_rows, shared_.gate.rows);
-        const Rows up = pass.scratch.rows(Scratch::kUp, x.n_rows, shared_.up.rows);
-        const MatmulTask tasks[] = {{shared_.gate, x, gate}, {shared_.up, x, up}};
-        pass.backend.matmul(tasks);
-        pass.backend.swiglu(gate, up, gate);
-        const MatmulTask down{shared_.down, gate, out};
-        pass.backend.matmul({&down, 1});
+    Rows logits(const Pass& pass, ConstRows x) const {
+        return pass.scratch.rows(Scratch::kRouterLogits, x.n_rows, config_.n_routed_experts);
+    }
+
+    static MatmulTask gated(const Weight& gate, const Weight& up, ConstRows x, Rows gate_out,
+                            Rows out) {
+        return {.weight = up, .x = x, .out = out, .gate = gate, .gate_out = gate_out};
     }
 
     /// ids_ and gates_ [n_tokens, top_k].
@@ -65,14 +62,23 @@ class ExpertFfn final : public FfnBlock {
         const auto n = static_cast<size_t>(x.n_rows * params_.top_k);
         ids_.resize(n);
         gates_.resize(n);
-        const Rows logits =
-            pass.scratch.rows(Scratch::kRouterLogits, x.n_rows, config_.n_routed_experts);
-        const MatmulTask task{router_, x, logits};
-        pass.backend.matmul({&task, 1});
-        pass.backend.route_experts(logits, params_, ids_.data(), gates_.data());
+        pass.backend.route_experts(logits(pass, x), params_, ids_.data(), gates_.data());
         if (pass.routing != nullptr) {
             pass.routing->choose(pass.layer, pass.batch, ids_, gates_);
         }
+    }
+
+    /// Router logits, and the shared experts' first half: [n_tokens, inner].
+    Rows score(const Pass& pass, ConstRows x) const {
+        const Rows gate = pass.scratch.rows(Scratch::kSharedGate, x.n_rows, shared_.gate.rows);
+        const Rows inner = pass.scratch.rows(Scratch::kSharedUp, x.n_rows, shared_.up.rows);
+        pass.tasks.clear();
+        if (!shared_.gate.empty()) {
+            pass.tasks.push_back(gated(shared_.gate, shared_.up, x, gate, inner));
+        }
+        pass.tasks.push_back({router_, x, logits(pass, x)});
+        pass.backend.matmul(pass.tasks);
+        return inner;
     }
 
     /// Sorts the (token, choice) pairs by expert: used_ lists the experts that occur, begins_ where
@@ -103,52 +109,74 @@ class ExpertFfn final : public FfnBlock {
         }
     }
 
-    /// All chosen experts over their rows: [n_tokens * top_k, hidden_size], sorted by expert.
-    Result<Rows> run_routed(const Pass& pass, ConstRows x) {
+    /// The rows that each expert meets, sorted by expert; one token's experts all meet its row.
+    Rows gather(const Pass& pass, ConstRows x) const {
         const auto n = static_cast<int64_t>(tokens_.size());
-        const int64_t inner = config_.moe_intermediate_size;
         const Rows gathered = pass.scratch.rows(Scratch::kGathered, n, x.n_cols);
-        const Rows gate = pass.scratch.rows(Scratch::kGate, n, inner);
-        const Rows up = pass.scratch.rows(Scratch::kUp, n, inner);
-        const Rows results = pass.scratch.rows(Scratch::kExpertOut, n, x.n_cols);
         pass.backend.gather_rows(x, tokens_, gathered);
+        return gathered;
+    }
+
+    /// All chosen experts over their rows, [n_tokens * top_k, hidden_size] sorted by expert; and
+    /// the shared experts' second half, into out.
+    Result<Rows> run_routed(const Pass& pass, ConstRows x, Rows shared, Rows out) {
+        const auto n = static_cast<int64_t>(tokens_.size());
+        const Rows results = pass.scratch.rows(Scratch::kExpertOut, n, x.n_cols);
+        const Rows inner = pass.scratch.rows(Scratch::kUp, n, config_.moe_intermediate_size);
+        const Rows gathered = x.n_rows > 1 ? gather(pass, x) : Rows{};
+        finish_shared(shared, out, pass.tasks);
         while (true) {
             const std::span<const ReadyExpert> ready = NEREUS_TRY(pass.experts.next());
             if (ready.empty()) {
                 return results;
             }
+            add_first_half(pass, x, gathered, inner, ready);
+            pass.backend.matmul(pass.tasks);
             pass.tasks.clear();
             for (const auto& [e, weights] : ready) {
-                pass.tasks.push_back({weights.gate, part(gathered, e), part(gate, e)});
-                pass.tasks.push_back({weights.up, part(gathered, e), part(up, e)});
+                pass.tasks.push_back({weights.down, part(inner, e), part(results, e)});
             }
             pass.backend.matmul(pass.tasks);
-            if (ready.size() == used_.size()) {
-                pass.backend.swiglu(gate, up, gate);
-            }
             pass.tasks.clear();
-            for (const auto& [e, weights] : ready) {
-                if (ready.size() < used_.size()) {
-                    pass.backend.swiglu(part(gate, e), part(up, e), part(gate, e));
-                }
-                pass.tasks.push_back({weights.down, part(gate, e), part(results, e)});
-            }
-            pass.backend.matmul(pass.tasks);
         }
     }
 
-    /// The rows of the e-th used expert.
-    Rows part(Rows x, size_t e) const {
-        return {x.row(begins_[e]), begins_[e + 1] - begins_[e], x.n_cols, x.stride};
+    /// tasks: the shared experts' second half, or nothing; out is zero then.
+    void finish_shared(Rows shared, Rows out, std::vector<MatmulTask>& tasks) const {
+        tasks.clear();
+        if (!shared_.gate.empty()) {
+            tasks.push_back({shared_.down, shared, out});
+            return;
+        }
+        for (int64_t i = 0; i < out.n_rows; ++i) {
+            std::fill_n(out.row(i), out.n_cols, 0.0F);
+        }
     }
 
-    const ModelConfig& config_;
-    Weight router_;
-    RouterParams params_;
-    SharedExpert shared_;
-    int64_t expert_bytes_;
-    std::vector<int32_t> ids_, counts_, used_, begins_, tokens_, slots_;
-    std::vector<float> gates_;
+    /// silu(gate x) * (up x) of these experts over their rows.
+    void add_first_half(const Pass& pass, ConstRows x, Rows gathered, Rows inner,
+                        std::span<const ReadyExpert> ready) const {
+        const Rows gate = pass.scratch.rows(Scratch::kGate, inner.n_rows, inner.n_cols);
+        for (const auto& [e, weights] : ready) {
+            const ConstRows rows = x.n_rows > 1 ? part(gathered, e) : x;
+            pass.tasks.push_back(
+                gated(weights.gate, weights.up, rows, part(gate, e), part(inner, e)));
+        }
+    }
+}
+
+    /// The rows of the e-th used expert.
+    Rows part(Rows x, size_t e) const {
+    return {x.row(begins_[e]), begins_[e + 1] - begins_[e], x.n_cols, x.stride};
+}
+
+const ModelConfig& config_;
+Weight router_;
+RouterParams params_;
+SharedExpert shared_;
+int64_t expert_bytes_;
+std::vector<int32_t> ids_, counts_, used_, begins_, tokens_, slots_;
+std::vector<float> gates_;
 };
 
 /// One expert of a Hugging Face folder or a pack, or a slice of a GGUF's stack.

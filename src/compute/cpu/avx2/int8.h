@@ -31,7 +31,8 @@ struct Int8Avx2 {
     static Ints zero() { return ints(_mm256_setzero_si256()); }
     static Floats zero_floats() { return _mm256_setzero_ps(); }
     static Ints broadcast(int32_t value) { return ints(_mm256_set1_epi32(value)); }
-    static Ints broadcast_bytes(const int8_t* p) {
+    /// Four bytes to every lane: activations of four columns, or two sums.
+    static Ints broadcast_four(const void* p) {
         int32_t four = 0;
         __builtin_memcpy(&four, p, sizeof(four));
         return broadcast(four);
@@ -50,9 +51,13 @@ struct Int8Avx2 {
         return reinterpret_cast<Run>(
             _mm256_add_epi16(raw(run), _mm256_maddubs_epi16(codes, raw(x))));
     }
-    static Ints finish(Run run) { return ints(_mm256_madd_epi16(raw(run), _mm256_set1_epi16(1))); }
-    static Ints multiply_add(Ints a, Ints b, Ints c) {
-        return ints(_mm256_add_epi32(_mm256_mullo_epi32(raw(a), raw(b)), raw(c)));
+    /// total + step * the sum of the run's pairs; steps are 16-bit pairs of equals.
+    static Ints add_run(Ints total, Run run, Ints step) {
+        return add_pairs(total, step, reinterpret_cast<Ints>(run));
+    }
+    /// total + a0 * b0 + a1 * b1 of 16-bit pairs.
+    static Ints add_pairs(Ints total, Ints a, Ints b) {
+        return ints(_mm256_add_epi32(raw(total), _mm256_madd_epi16(raw(a), raw(b))));
     }
     static Ints start_bytes(int32_t /*x_total*/) { return zero(); }
     static Ints add_bytes(Ints sum, Codes bytes, Ints x) {
@@ -60,19 +65,22 @@ struct Int8Avx2 {
         const __m256i pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(raw(x), w));
         return ints(_mm256_add_epi32(raw(sum), _mm256_madd_epi16(pairs, _mm256_set1_epi16(1))));
     }
-    static Ints load_steps(const unsigned char* p) {
-        int32_t four = 0;
-        __builtin_memcpy(&four, p, sizeof(four));
-        const __m128i raw = _mm_cvtsi32_si128(four);
-        const __m128i mask = _mm_set1_epi8(15);
-        const __m128i low = _mm_and_si128(raw, mask);
-        const __m128i high = _mm_and_si128(_mm_srli_epi16(raw, 4), mask);
-        return ints(
-            _mm256_cvtepu8_epi32(_mm_add_epi8(_mm_unpacklo_epi8(low, high), _mm_set1_epi8(1))));
+    /// Eight bytes, each as a pair of 16-bit numbers.
+    static Ints load_steps(const uint8_t* p) {
+        int64_t eight = 0;
+        __builtin_memcpy(&eight, p, sizeof(eight));
+        const __m256i order =
+            _mm256_setr_epi8(0, -1, 0, -1, 1, -1, 1, -1, 2, -1, 2, -1, 3, -1, 3, -1,  //
+                             4, -1, 4, -1, 5, -1, 5, -1, 6, -1, 6, -1, 7, -1, 7, -1);
+        return ints(_mm256_shuffle_epi8(_mm256_set1_epi64x(eight), order));
     }
-    static Ints load_offsets(const unsigned char* p) {
-        return ints(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
+    static Ints load_offset_pairs(const uint8_t* p) {
+        return ints(_mm256_cvtepi8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
     }
+    static Ints load_ints(const void* p) {
+        return ints(_mm256_loadu_si256(static_cast<const __m256i*>(p)));
+    }
+    static Floats load_floats(const float* p) { return _mm256_loadu_ps(p); }
     static Floats load_scales(const unsigned char* p) {
         return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
     }
@@ -110,8 +118,6 @@ struct Int8Avx2 {
         return _mm_cvtsi128_si32(_mm_add_epi32(two, _mm_shuffle_epi32(two, 0xb1)));
     }
 };
-
-inline constexpr Int8Kernels kAvx2Int8 = direct_int8<Int8Avx2>(round_row<Avx2, Int8Avx2>);
 
 }  // namespace
 }  // namespace nereus

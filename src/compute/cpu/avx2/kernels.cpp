@@ -3,7 +3,7 @@
 #include "compute/cpu/kernels.h"
 
 #include "compute/cpu/avx2/bytes.h"
-#include "compute/cpu/avx2/int8.h"
+#include "compute/cpu/avx2/int8_multiply.h"
 #include "compute/cpu/avx2/lanes.h"
 #include "compute/cpu/avx2/latent.h"
 #include "compute/cpu/wide/int8_blocks.h"

@@ -3,6 +3,7 @@
 // adds them to 32 bits, exactly. Signed weights are biased by 128 and the bias taken off again.
 
 #include "compute/cpu/avx512/lanes.h"
+#include "compute/cpu/wide/int8_multiply.h"
 #include "compute/cpu/wide/int8_panels.h"
 
 namespace nereus {
@@ -12,7 +13,8 @@ struct Vnni512 {
     static constexpr int kRows = 16;
     /// Activation rows of the direct kernel.
     static constexpr int kTokens = 4;
-    /// Activation rows of a block product: with two panels 24 accumulators.
+    /// Registers of weights and activation rows of a block product: 24 accumulators.
+    static constexpr int kTileRegisters = 2;
     static constexpr int kTileTokens = 12;
 
     using Codes = __m512i;
@@ -28,7 +30,8 @@ struct Vnni512 {
     static Ints zero() { return ints(_mm512_setzero_si512()); }
     static Floats zero_floats() { return _mm512_setzero_ps(); }
     static Ints broadcast(int32_t value) { return ints(_mm512_set1_epi32(value)); }
-    static Ints broadcast_bytes(const int8_t* p) {
+    /// Four bytes to every lane: activations of four columns, or two sums.
+    static Ints broadcast_four(const void* p) {
         int32_t four = 0;
         __builtin_memcpy(&four, p, sizeof(four));
         return broadcast(four);
@@ -46,24 +49,24 @@ struct Vnni512 {
     static Run add(Run run, Codes codes, Ints x) {
         return ints(_mm512_dpbusd_epi32(raw(run), codes, raw(x)));
     }
-    static Ints finish(Run run) { return run; }
-    static Ints multiply_add(Ints a, Ints b, Ints c) {
-        return ints(_mm512_add_epi32(_mm512_mullo_epi32(raw(a), raw(b)), raw(c)));
+    static Ints add_run(Ints total, Run run, Ints step) {
+        return ints(_mm512_add_epi32(raw(total), _mm512_mullo_epi32(raw(run), raw(step))));
+    }
+    /// total + a0 * b0 + a1 * b1 of 16-bit pairs.
+    static Ints add_pairs(Ints total, Ints a, Ints b) {
+        return ints(_mm512_dpwssd_epi32(raw(total), raw(a), raw(b)));
     }
     static Ints start_bytes(int32_t x_total) { return broadcast(-128 * x_total); }
     static Ints add_bytes(Ints sum, Codes bytes, Ints x) { return add(sum, bytes, x); }
-    /// Sixteen steps minus one, in nibbles.
-    static __m128i steps(const unsigned char* p) {
-        const __m128i nibbles = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
-        const __m128i mask = _mm_set1_epi8(15);
-        const __m128i low = _mm_and_si128(nibbles, mask);
-        const __m128i high = _mm_and_si128(_mm_srli_epi16(nibbles, 4), mask);
-        return _mm_add_epi8(_mm_unpacklo_epi8(low, high), _mm_set1_epi8(1));
+    static Ints add(Ints a, Ints b) { return ints(_mm512_add_epi32(raw(a), raw(b))); }
+    static Ints load_steps(const uint8_t* p) {
+        return ints(_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
     }
-    static Ints load_steps(const unsigned char* p) { return ints(_mm512_cvtepu8_epi32(steps(p))); }
-    static Ints load_offsets(const unsigned char* p) {
-        return ints(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
+    static Ints load_offset_pairs(const uint8_t* p) {
+        return ints(_mm512_cvtepi8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))));
     }
+    static Ints load_ints(const int32_t* p) { return ints(_mm512_loadu_si512(p)); }
+    static Floats load_floats(const float* p) { return _mm512_loadu_ps(p); }
     static Floats load_scales(const unsigned char* p) {
         return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
     }
@@ -82,76 +85,6 @@ struct Vnni512 {
     }
 };
 
-/// Activations i .. i+T-1 against P panels of one block.
-template <int P, int T>
-__attribute__((noinline)) void multiply_tile(const BlockMultiplyArgs& args, int64_t i) {
-    constexpr int64_t kGroupBytes = kPanelRows * kPanelGroup;
-    const int8_t* x = args.x + i * kPanelColumns;
-    const uint8_t* weights = args.weights;
-    Vnni512::Ints sums[P * T];
-    repeat<T>([&](auto t) __attribute__((always_inline)) {
-        const auto start = Vnni512::start_bytes(args.x_totals[i + t.value]);
-        repeat<P>([&](auto p)
-                      __attribute__((always_inline)) { sums[t.value * P + p.value] = start; });
-    });
-    for (int64_t group = 0; group < kPanelColumns / kPanelGroup; ++group) {
-        __m512i w[P];
-        repeat<P>([&](auto p) __attribute__((always_inline)) {
-            w[p.value] = Vnni512::load_codes(weights + p.value * kPanelRows * kPanelColumns);
-        });
-        repeat<T>([&](auto t) __attribute__((always_inline)) {
-            const auto four = Vnni512::broadcast_bytes(x + t.value * kPanelColumns);
-            repeat<P>([&](auto p) __attribute__((always_inline)) {
-                Vnni512::Ints& sum = sums[t.value * P + p.value];
-                sum = Vnni512::add(sum, w[p.value], four);
-            });
-        });
-        weights += kGroupBytes;
-        x += kPanelGroup;
-    }
-    float* out = args.out + i * kPanelsTogether * kPanelRows;
-    const float* x_scales = args.x_scales + i;
-    repeat<P>([&](auto p) __attribute__((always_inline)) {
-        const __m512 scale = _mm512_loadu_ps(args.scales + p.value * kPanelRows);
-        repeat<T>([&](auto t) __attribute__((always_inline)) {
-            float* at = out + t.value * kPanelsTogether * kPanelRows + p.value * kPanelRows;
-            Vnni512::store(at, Vnni512::scale_add(sums[t.value * P + p.value], scale,
-                                                  x_scales[t.value], _mm512_loadu_ps(at)));
-        });
-    });
-}
-
-template <int P, int T>
-void multiply_tile_of(const BlockMultiplyArgs& args, int64_t i, int64_t n) {
-    if constexpr (T > 0) {
-        if (n == T) {
-            multiply_tile<P, T>(args, i);
-        } else {
-            multiply_tile_of<P, T - 1>(args, i, n);
-        }
-    }
-}
-
-/// Equal parts of at most kTileTokens rows (13 becomes 7 + 6, not 12 + 1).
-template <int P>
-void multiply_panels(const BlockMultiplyArgs& args) {
-    for (int64_t i = 0; i < args.n_x;) {
-        const int64_t left = args.n_x - i;
-        const int64_t parts = (left + Vnni512::kTileTokens - 1) / Vnni512::kTileTokens;
-        const int64_t n = (left + parts - 1) / parts;
-        multiply_tile_of<P, Vnni512::kTileTokens>(args, i, n);
-        i += n;
-    }
-}
-
-void multiply_block(const BlockMultiplyArgs& args) {
-    if (args.n_panels == kPanelsTogether) {
-        multiply_panels<kPanelsTogether>(args);
-    } else {
-        multiply_panels<1>(args);
-    }
-}
-
 /// Sixteen numbers a row, four bytes each: every lane's value in all four of its bytes.
 inline __m512i spread(__m128i bytes) {
     const __m512i wide = _mm512_cvtepu8_epi32(bytes);
@@ -159,19 +92,16 @@ inline __m512i spread(__m128i bytes) {
     return _mm512_or_si512(low, _mm512_slli_epi32(low, 16));
 }
 
-/// w8 + 128 = step * code + (offset + 128): at most 255, so two 16-bit products of even and odd
-/// bytes do.
-template <int kBits, int kIndex, class Layout>
+/// w8 + 128 = step * code + (offset + 128). Two codes lie in 16 bits, the products are at most 240:
+/// one 16-bit product by the step is the two products of bytes side by side.
+template <int kBits, int kIndex>
 __attribute__((always_inline)) inline void unpack_fields(__m512i raw, __m512i step, __m512i offset,
                                                          uint8_t* out) {
     if constexpr (kIndex < 8 / kBits) {
         const __m512i codes = Vnni512::field<kBits, kIndex>(raw);
-        const __m512i even = _mm512_and_si512(codes, _mm512_set1_epi16(0xff));
-        const __m512i odd = _mm512_srli_epi16(codes, 8);
-        const __m512i products = _mm512_or_si512(
-            _mm512_mullo_epi16(even, step), _mm512_slli_epi16(_mm512_mullo_epi16(odd, step), 8));
-        _mm512_storeu_si512(out + kIndex * Layout::kChunkBytes, _mm512_add_epi8(products, offset));
-        unpack_fields<kBits, kIndex + 1, Layout>(raw, step, offset, out);
+        _mm512_storeu_si512(out + int64_t{kIndex} * kPanelRows * kPanelGroup,
+                            _mm512_add_epi8(_mm512_mullo_epi16(codes, step), offset));
+        unpack_fields<kBits, kIndex + 1>(raw, step, offset, out);
     }
 }
 
@@ -179,18 +109,20 @@ template <int kBits, int kColumns>
 void unpack_block(const unsigned char* block, uint8_t* weights, float* scales) {
     using Layout = CodeLayout<kBits, kColumns>;
     constexpr int64_t kChunkColumns = Layout::kGroupsPerChunk * kPanelGroup;
+    const unsigned char* codes = block + Layout::kCodes;
+    const RunFactors<Layout> factors(block);
     _mm512_storeu_ps(scales, Vnni512::load_scales(block));
-    for (int64_t chunk = 0; chunk < kPanelColumns / kChunkColumns; ++chunk) {
-        const int64_t run = chunk * kChunkColumns / kColumns;
-        const __m512i step =
-            _mm512_and_si512(spread(Vnni512::steps(block + Layout::kSteps + run * kPanelRows / 2)),
-                             _mm512_set1_epi16(0xff));
+    for (int64_t run = 0; run < Layout::kRuns; ++run) {
+        const __m512i steps = Vnni512::raw(Vnni512::load_steps(factors.steps_of(run, 0)));
+        const __m512i step = _mm512_or_si512(steps, _mm512_slli_epi32(steps, 16));
         const __m128i offsets = _mm_loadu_si128(
             reinterpret_cast<const __m128i*>(block + Layout::kOffsets + run * kPanelRows));
         const __m512i offset = spread(_mm_xor_si128(offsets, _mm_set1_epi8(-128)));
-        unpack_fields<kBits, 0, Layout>(
-            Vnni512::load_codes(block + Layout::kCodes + chunk * Layout::kChunkBytes), step, offset,
-            weights + chunk * Layout::kGroupsPerChunk * Layout::kChunkBytes);
+        for (int64_t chunk = 0; chunk < kColumns / kChunkColumns; ++chunk) {
+            unpack_fields<kBits, 0>(Vnni512::load_codes(codes), step, offset, weights);
+            codes += Layout::kChunkBytes;
+            weights += Layout::kGroupsPerChunk * Layout::kChunkBytes;
+        }
     }
 }
 
@@ -201,17 +133,18 @@ inline void unpack_bytes(const unsigned char* block, uint8_t* weights, float* sc
     }
 }
 
-constexpr Int8Kernels vnni_int8() {
+/// Int8Kernels of a table with these dots, with any product of unpacked blocks.
+constexpr Int8Kernels vnni_int8(void (*multiply)(const BlockMultiplyArgs&)) {
     Int8Kernels kernels = direct_int8<Vnni512>(round_row<Avx512, Vnni512>);
     kernels.formats[panel_index_of(FormatId::kQ8)].unpack = unpack_bytes;
     kernels.formats[panel_index_of(FormatId::kQ4)].unpack = unpack_block<4, 32>;
     kernels.formats[panel_index_of(FormatId::kQ2)].unpack = unpack_block<2, 16>;
-    kernels.multiply = multiply_block;
-    kernels.direct_rows_best = 2 * Vnni512::kTokens;
+    for (PanelKernels& format : kernels.formats) {
+        format.multiply = multiply;
+    }
+    set_direct_rows(kernels, 8, 16, 8);
     return kernels;
 }
-
-inline constexpr Int8Kernels kVnniInt8 = vnni_int8();
 
 }  // namespace
 }  // namespace nereus

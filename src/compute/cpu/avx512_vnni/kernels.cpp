@@ -10,6 +10,7 @@
 namespace nereus {
 namespace {
 
+inline constexpr Int8Kernels kVnniInt8 = vnni_int8(multiply_block<Vnni512>);
 inline constexpr BlockKernels kVnniBlocks = wide_blocks<VnniBytes>();
 
 constexpr KernelTable vnni_table() {

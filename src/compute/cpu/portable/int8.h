@@ -20,7 +20,7 @@ void portable_round_row(const float* x, int64_t n, int64_t row, const Int8Rows& 
         const float inverse = largest == 0.0F ? 0.0F : 127.0F / largest;
         out.scales[at] = largest / 127.0F;
         out.totals[at] = 0;
-        int32_t* sums = out.sums + at * kSumsPerBlock;
+        int16_t* sums = out.sums + at * kSumsPerBlock;
         for (int64_t i = 0; i < kSumsPerBlock; ++i) {
             sums[i] = 0;
         }
@@ -29,7 +29,10 @@ void portable_round_row(const float* x, int64_t n, int64_t row, const Int8Rows& 
             // A NaN or infinity must not be undefined behaviour; its scale makes the result one.
             const auto x8 = static_cast<int8_t>(__builtin_fabsf(value) <= 127.0F ? value : 0.0F);
             out.values[at * kPanelColumns + c] = x8;
-            sums[c / kSumColumns] += x8;
+            int16_t& of_16 = sums[c / kSumColumns];
+            int16_t& of_32 = sums[kSumsOf16 + c / (2 * kSumColumns)];
+            of_16 = static_cast<int16_t>(of_16 + x8);
+            of_32 = static_cast<int16_t>(of_32 + x8);
             out.totals[at] += x8;
         }
     }
@@ -61,12 +64,13 @@ void portable_dot(const PanelDotArgs& args) {
     }
 }
 
-inline constexpr Int8Kernels kPortableInt8{
-    .round_row = portable_round_row,
-    .formats = {{portable_dot<0>, nullptr}, {portable_dot<1>, nullptr}, {portable_dot<2>, nullptr}},
-    .multiply = nullptr,
-    .direct_rows_max = 8,
-    .direct_rows_best = 0};
+inline constexpr Int8Kernels kPortableInt8{.round_row = portable_round_row,
+                                           .formats = {{portable_dot<0>, nullptr, nullptr, 0},
+                                                       {portable_dot<1>, nullptr, nullptr, 0},
+                                                       {portable_dot<2>, nullptr, nullptr, 0}},
+                                           .begin = nullptr,
+                                           .end = nullptr,
+                                           .direct_rows_max = 8};
 
 }  // namespace
 }  // namespace nereus

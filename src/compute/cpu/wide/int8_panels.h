@@ -3,149 +3,181 @@
 //   I::kRows                 rows of a register, 16 or 8 (a panel is 16 / kRows parts)
 //   I::Codes                 kRows rows of four bytes each
 //   I::Ints, I::Floats       one 32-bit lane a row
-//   I::Run                   sums of a run of columns with small codes, finished by I::finish
+//   I::Run                   sums of a run of columns with small codes, finished by I::add_run
 // Lanes are rows: a broadcast of four activations meets four columns of every row.
 
 #include "compute/cpu/int8.h"
+#include "compute/cpu/wide/int8_factors.h"
 #include "compute/cpu/wide/repeat.h"
 #include "tensor/panel.h"
 
 namespace nereus {
 namespace {
 
-/// Where part `part` of the rows lies in a chunk.
 template <typename I>
-constexpr int64_t part_bytes(int part) {
-    return int64_t{part} * I::kRows * kPanelGroup;
-}
+inline constexpr int kPartsOf = static_cast<int>(kPanelRows) / I::kRows;
+
+/// Bytes of a part's rows within a group of columns.
+template <typename I>
+inline constexpr int64_t kPartBytes = int64_t{I::kRows} * kPanelGroup;
 
 /// Groups kGroup and up of a chunk of codes against T rows of activations from column on.
 template <typename I, int kBits, int T, int kGroup>
-__attribute__((always_inline)) inline void add_chunk(typename I::Codes raw, const int8_t* x,
+__attribute__((always_inline)) inline void add_chunk(const typename I::Codes* raw, const int8_t* x,
                                                      typename I::Run* runs) {
+    constexpr int kParts = kPartsOf<I>;
     if constexpr (kGroup < 8 / kBits) {
-        const typename I::Codes codes = I::template field<kBits, kGroup>(raw);
-        for (int t = 0; t < T; ++t) {
-            runs[t] = I::add(runs[t], codes,
-                             I::broadcast_bytes(x + t * kPanelColumns + kGroup * kPanelGroup));
-        }
+        typename I::Codes codes[kParts];
+        repeat<kParts>([&](auto part) __attribute__((always_inline)) {
+            codes[part.value] = I::template field<kBits, kGroup>(raw[part.value]);
+        });
+        repeat<T>([&](auto t) __attribute__((always_inline)) {
+            const auto four = I::broadcast_four(x + t.value * kPanelColumns + kGroup * kPanelGroup);
+            repeat<kParts>([&](auto part) __attribute__((always_inline)) {
+                typename I::Run& run = runs[t.value * kParts + part.value];
+                run = I::add(run, codes[part.value], four);
+            });
+        });
         add_chunk<I, kBits, T, kGroup + 1>(raw, x, runs);
     }
 }
 
-/// One block of codes below 8 bits: total[t] = sum of w8 * x8 by row.
-template <typename I, int kBits, int kColumns, int T>
-__attribute__((always_inline)) inline void sum_block(const unsigned char* block, int part,
-                                                     const int8_t* x, const int32_t* sums,
-                                                     typename I::Ints* totals) {
-    using Layout = CodeLayout<kBits, kColumns>;
-    constexpr int kChunkColumns = Layout::kGroupsPerChunk * kPanelGroup;
-    constexpr int kSumsPerRun = kColumns / kSumColumns;
-    for (int t = 0; t < T; ++t) {
-        totals[t] = I::zero();
+/// totals[t, part] += step * (sum of code * x8) over one run of columns.
+template <typename I, class Layout, int kBits, int T>
+__attribute__((always_inline)) inline void add_run_of(const unsigned char* codes, int64_t n_chunks,
+                                                      const uint8_t* steps, const int8_t* x,
+                                                      typename I::Ints* totals) {
+    constexpr int kParts = kPartsOf<I>;
+    typename I::Run runs[T * kParts];
+    repeat<T * kParts>([&](auto at)
+                           __attribute__((always_inline)) { runs[at.value] = I::start(); });
+// Unrolled, GCC 12 multiplies ahead of the additions and spills the products.
+#pragma GCC unroll 1
+    for (int64_t chunk = 0; chunk < n_chunks; ++chunk) {
+        typename I::Codes raw[kParts];
+        repeat<kParts>([&](auto part) __attribute__((always_inline)) {
+            raw[part.value] = I::load_codes(codes + part.value * kPartBytes<I>);
+        });
+        add_chunk<I, kBits, T, 0>(raw, x, runs);
+        codes += Layout::kChunkBytes;
+        x += Layout::kGroupsPerChunk * kPanelGroup;
     }
-    for (int run = 0; run < Layout::kRuns; ++run) {
-        typename I::Run runs[T];
-        for (int t = 0; t < T; ++t) {
-            runs[t] = I::start();
-        }
-        const int64_t column = int64_t{run} * kColumns;
-        for (int chunk = 0; chunk < kColumns / kChunkColumns; ++chunk) {
-            const int64_t at = column / kChunkColumns + chunk;
-            const typename I::Codes raw = I::load_codes(
-                block + Layout::kCodes + at * Layout::kChunkBytes + part_bytes<I>(part));
-            add_chunk<I, kBits, T, 0>(raw, x + column + chunk * kChunkColumns, runs);
-        }
-        const int64_t first = int64_t{run} * kPanelRows + part * I::kRows;
-        const typename I::Ints step = I::load_steps(block + Layout::kSteps + first / 2);
-        const typename I::Ints offset = I::load_offsets(block + Layout::kOffsets + first);
-        for (int t = 0; t < T; ++t) {
-            int32_t sum = 0;
-            for (int i = 0; i < kSumsPerRun; ++i) {
-                sum += sums[t * kSumsPerBlock + run * kSumsPerRun + i];
-            }
-            totals[t] = I::multiply_add(step, I::finish(runs[t]), totals[t]);
-            totals[t] = I::multiply_add(offset, I::broadcast(sum), totals[t]);
-        }
+    repeat<kParts>([&](auto part) __attribute__((always_inline)) {
+        const auto step = I::load_steps(steps + part.value * I::kRows);
+        repeat<T>([&](auto t) __attribute__((always_inline)) {
+            constexpr int kAt = t.value * kParts + part.value;
+            totals[kAt] = I::add_run(totals[kAt], runs[kAt], step);
+        });
+    });
+}
+
+/// totals[t, part] = sum of offset * x8 over a block; sums: the block's of runs of this length.
+template <typename I, class Layout, int T>
+__attribute__((always_inline)) inline void start_with_offsets(const RunFactors<Layout>& factors,
+                                                              const int16_t* sums,
+                                                              typename I::Ints* totals) {
+    constexpr int kParts = kPartsOf<I>;
+    repeat<T * kParts>([&](auto at)
+                           __attribute__((always_inline)) { totals[at.value] = I::zero(); });
+    for (int64_t pair = 0; pair < Layout::kRuns / 2; ++pair) {
+        repeat<kParts>([&](auto part) __attribute__((always_inline)) {
+            const auto offsets =
+                I::load_offset_pairs(factors.offset_pairs(pair, part.value * I::kRows));
+            repeat<T>([&](auto t) __attribute__((always_inline)) {
+                typename I::Ints& total = totals[t.value * kParts + part.value];
+                total = I::add_pairs(total, offsets,
+                                     I::broadcast_four(sums + t.value * kSumsPerBlock + 2 * pair));
+            });
+        });
     }
 }
 
-/// One block of q8.
-template <typename I, int T>
-__attribute__((always_inline)) inline void sum_bytes(const unsigned char* block, int part,
-                                                     const int8_t* x, const int32_t* x_totals,
-                                                     typename I::Ints* totals) {
-    for (int t = 0; t < T; ++t) {
-        totals[t] = I::start_bytes(x_totals[t]);
-    }
-    const unsigned char* codes = block + 2 * kPanelRows + part_bytes<I>(part);
-    for (int group = 0; group < kPanelColumns / kPanelGroup; ++group) {
-        const typename I::Codes bytes =
-            I::load_codes(codes + int64_t{group} * kPanelRows * kPanelGroup);
-        for (int t = 0; t < T; ++t) {
-            totals[t] = I::add_bytes(
-                totals[t], bytes, I::broadcast_bytes(x + t * kPanelColumns + group * kPanelGroup));
-        }
-    }
-}
-
-/// The formats, as what the walk over blocks asks of them.
+/// The formats, as what the walk over blocks asks of them: totals[t, part] = sum of w8 * x8 by row.
 template <int kBits, int kColumns>
 struct CodeBlocks {
-    static constexpr int64_t kBytes = CodeLayout<kBits, kColumns>::kBytes;
+    using Layout = CodeLayout<kBits, kColumns>;
+    static constexpr int64_t kBytes = Layout::kBytes;
     template <typename I, int T>
-    __attribute__((always_inline)) static inline void sum(const unsigned char* block, int part,
+    __attribute__((always_inline)) static inline void sum(const unsigned char* block,
                                                           const Int8Rows& x, int64_t at,
                                                           typename I::Ints* totals) {
-        sum_block<I, kBits, kColumns, T>(block, part, x.values + at * kPanelColumns,
-                                         x.sums + at * kSumsPerBlock, totals);
+        constexpr int64_t kChunks = kColumns / (Layout::kGroupsPerChunk * kPanelGroup);
+        const RunFactors<Layout> factors(block);
+        start_with_offsets<I, Layout, T>(factors, x.sums + at * kSumsPerBlock + first_sum(kColumns),
+                                         totals);
+        for (int64_t run = 0; run < Layout::kRuns; ++run) {
+            add_run_of<I, Layout, kBits, T>(
+                block + Layout::kCodes + run * kChunks * Layout::kChunkBytes, kChunks,
+                factors.steps_of(run, 0), x.values + at * kPanelColumns + run * kColumns, totals);
+        }
     }
 };
 
+/// q8.
 struct ByteBlocks {
     static constexpr int64_t kBytes = kQ8BlockBytes;
     template <typename I, int T>
-    __attribute__((always_inline)) static inline void sum(const unsigned char* block, int part,
+    __attribute__((always_inline)) static inline void sum(const unsigned char* block,
                                                           const Int8Rows& x, int64_t at,
                                                           typename I::Ints* totals) {
-        sum_bytes<I, T>(block, part, x.values + at * kPanelColumns, x.totals + at, totals);
+        constexpr int kParts = kPartsOf<I>;
+        repeat<T>([&](auto t) __attribute__((always_inline)) {
+            repeat<kParts>([&](auto part) __attribute__((always_inline)) {
+                totals[t.value * kParts + part.value] = I::start_bytes(x.totals[at + t.value]);
+            });
+        });
+        const unsigned char* codes = block + 2 * kPanelRows;
+        const int8_t* values = x.values + at * kPanelColumns;
+        for (int64_t group = 0; group < kPanelColumns / kPanelGroup; ++group) {
+            typename I::Codes bytes[kParts];
+            repeat<kParts>([&](auto part) __attribute__((always_inline)) {
+                bytes[part.value] = I::load_codes(codes + part.value * kPartBytes<I>);
+            });
+            repeat<T>([&](auto t) __attribute__((always_inline)) {
+                const auto four = I::broadcast_four(values + t.value * kPanelColumns);
+                repeat<kParts>([&](auto part) __attribute__((always_inline)) {
+                    typename I::Ints& total = totals[t.value * kParts + part.value];
+                    total = I::add_bytes(total, bytes[part.value], four);
+                });
+            });
+            codes += kPanelRows * kPanelGroup;
+            values += kPanelGroup;
+        }
     }
 };
 
-/// Asked for ahead of use. Zen 4, share of a plain read's bandwidth on one core and huge
-/// pages: 1.01 to 1.04 with 1 KB ahead, 0.7 with 4 KB or 8 KB.
-inline constexpr int64_t kPrefetchBytes = 1024;
+/// Asked for ahead of use: four blocks of q4. Share of a plain read's bandwidth on Zen 5 with huge
+/// pages, q4 on one thread and two: 0.94 and 0.91 with 1 KB ahead, 0.94 and 1.00 with 2.3 KB, 1.00
+/// and 1.00 with 4.6 KB. Two panels side by side are slower, 0.65 to 0.75: one stream is enough.
+inline constexpr int64_t kPrefetchBytes = 4608;
 
+/// T rows of activations against one panel.
 template <typename I, class F, int T>
 void dot_panel(const PanelDotArgs& args) {
-    constexpr int kParts = kPanelRows / I::kRows;
+    constexpr int kParts = kPartsOf<I>;
     const Int8Rows& x = *args.x;
-    typename I::Floats sums[kParts][T];
-    for (int part = 0; part < kParts; ++part) {
-        for (int t = 0; t < T; ++t) {
-            sums[part][t] = I::zero_floats();
-        }
-    }
+    typename I::Floats sums[T * kParts];
+    repeat<T * kParts>([&](auto at)
+                           __attribute__((always_inline)) { sums[at.value] = I::zero_floats(); });
     const unsigned char* block = args.panel;
     for (int64_t b = 0; b < x.n_blocks; ++b, block += F::kBytes) {
         for (int64_t line = 0; line < F::kBytes; line += 64) {
             __builtin_prefetch(block + kPrefetchBytes + line, 0, 2);
         }
         const int64_t at = b * x.n_rows + args.first;
-        for (int part = 0; part < kParts; ++part) {
-            typename I::Ints totals[T];
-            F::template sum<I, T>(block, part, x, at, totals);
-            const typename I::Floats scale = I::load_scales(block + 2 * part * I::kRows);
-            for (int t = 0; t < T; ++t) {
-                sums[part][t] = I::scale_add(totals[t], scale, x.scales[at + t], sums[part][t]);
-            }
-        }
+        typename I::Ints totals[T * kParts];
+        F::template sum<I, T>(block, x, at, totals);
+        repeat<kParts>([&](auto part) __attribute__((always_inline)) {
+            const typename I::Floats scale = I::load_scales(block + 2 * part.value * I::kRows);
+            repeat<T>([&](auto t) __attribute__((always_inline)) {
+                constexpr int kAt = t.value * kParts + part.value;
+                sums[kAt] = I::scale_add(totals[kAt], scale, x.scales[at + t.value], sums[kAt]);
+            });
+        });
     }
-    for (int t = 0; t < T; ++t) {
-        for (int part = 0; part < kParts; ++part) {
-            I::store(args.out + t * kPanelRows + part * I::kRows, sums[part][t]);
-        }
-    }
+    repeat<T * kParts>([&](auto at) __attribute__((always_inline)) {
+        I::store(args.out + int64_t{at.value} * I::kRows, sums[at.value]);
+    });
 }
 
 /// dot_panel for args.n = 1 .. T.
@@ -194,12 +226,17 @@ void round_row(const float* x, int64_t n, int64_t row, const Int8Rows& out) {
         const float top = I::largest_lane(largest);
         const float inverse = top == 0.0F ? 0.0F : 127.0F / top;
         out.scales[at] = top / 127.0F;
+        int16_t* sums = out.sums + at * kSumsPerBlock;
         int32_t total = 0;
-        for (int64_t c = 0; c < kPanelColumns; c += kSumColumns) {
+        for (int64_t i = 0; i < kSumsOf16; ++i) {
+            const int64_t c = i * kSumColumns;
             const int32_t sum = I::store_rounded(V::mul(values_at(c), V::broadcast(inverse)),
                                                  out.values + at * kPanelColumns + c);
-            out.sums[at * kSumsPerBlock + c / kSumColumns] = sum;
+            sums[i] = static_cast<int16_t>(sum);
             total += sum;
+        }
+        for (int64_t i = 0; i < kSumsOf16 / 2; ++i) {
+            sums[kSumsOf16 + i] = static_cast<int16_t>(sums[2 * i] + sums[2 * i + 1]);
         }
         out.totals[at] = total;
     }
