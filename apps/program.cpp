@@ -36,9 +36,9 @@ struct CommonFlag {
     std::string_view help;
 };
 
-constexpr CommonFlag kThreadsFlag = {"--threads", "worker threads (default: all usable cores)"};
+constexpr CommonFlag kThreadsFlag = {"--threads", "worker threads (default: one a core)"};
 constexpr CommonFlag kIsaFlag = {
-    "--isa", "kernel table: portable, avx2, avx512, avx512_vnni (default: best)"};
+    "--isa", "kernel table: portable, avx2, avx512, avx512_vbmi, avx512_vnni (default: best)"};
 constexpr CommonFlag kFormatFlag = {"--format", "chat format (default: auto, from the model)"};
 constexpr CommonFlag kActivationsFlag = {
     "--activations",

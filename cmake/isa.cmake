@@ -3,14 +3,16 @@
 set(NEREUS_ISA_FLAGS_portable "")
 set(NEREUS_ISA_FLAGS_avx2 -mavx2 -mfma -mf16c -mbmi2 -mpopcnt)
 set(NEREUS_ISA_FLAGS_avx512 -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512cd -mavx2 -mfma -mf16c -mbmi2 -mpopcnt)
+set(NEREUS_ISA_FLAGS_avx512_vbmi ${NEREUS_ISA_FLAGS_avx512} -mavx512vbmi)
 set(NEREUS_ISA_FLAGS_avx512_vnni ${NEREUS_ISA_FLAGS_avx512} -mavx512vnni)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")  # GCC 12's own intrinsics leave a don't-care operand unset
   list(APPEND NEREUS_ISA_FLAGS_avx512 -Wno-uninitialized -Wno-maybe-uninitialized)
+  list(APPEND NEREUS_ISA_FLAGS_avx512_vbmi -Wno-uninitialized -Wno-maybe-uninitialized)
   list(APPEND NEREUS_ISA_FLAGS_avx512_vnni -Wno-uninitialized -Wno-maybe-uninitialized)
 endif()
 
 function(nereus_kernels room)
-  foreach(isa portable avx2 avx512 avx512_vnni)
+  foreach(isa portable avx2 avx512 avx512_vbmi avx512_vnni)
     file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${room}/cpu/${isa}/*.cpp)
     if(sources)
       add_library(nereus_kernels_${isa} OBJECT ${sources})
