@@ -11,7 +11,7 @@
 #include "bench/dispatch.h"
 #include "bench/machine.h"
 #include "bench/op_cases.h"
-#include "bench/roof.h"
+#include "compute/roof.h"
 
 namespace nereus {
 namespace {
@@ -61,12 +61,12 @@ std::string dispatch_line(const Json& times) {
 int run_ops(const BenchOptions& options, const OpsOptions& ops) {
     Json report = {{"command", "ops"}, {"machine", machine_json()}};
     ThreadPool pool(options.threads);
-    auto made = create_cpu_backend(pool, options.isa);
+    auto made = create_cpu_backend(pool, options.isa, ActivationsChoice::kAuto);
     if (!made.ok()) {
         fmt::print(stderr, "nereus_bench: {}\n", made.error().message);
         return 2;
     }
-    const auto portable = create_cpu_backend(pool, "portable");
+    const auto portable = create_cpu_backend(pool, "portable", ActivationsChoice::kAuto);
     Backend& backend = *made.value();
     Roof roof;
     measure_bandwidth(pool, RoofBuffer(), roof);

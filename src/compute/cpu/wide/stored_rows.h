@@ -53,6 +53,12 @@ inline void prefetch(const unsigned char* p, int64_t n_bytes) {
     }
 }
 
+/// Columns of a span: of four and more vectors these many (16 KB) stay in the L1 cache while a few
+/// rows pass, where whole vectors would come from the L2 cache for every group of rows. A multiple
+/// of every block; 0: whole rows.
+template <int T>
+constexpr int64_t kSpanColumns = T < 4 ? 0 : 4096 / T;
+
 /// Rows against vectors: R * T sums of sixteen lanes, each in the order of the columns.
 template <class V, int R, int T>
 struct PairSums {
@@ -96,29 +102,40 @@ inline void dot_tail(const typename F::Block& block, const float* x, int64_t n,
     }
 }
 
-/// R x T dot products into sums. False where a block was special: the sums are then wrong.
+/// Blocks [begin, end) of every row of a group.
+struct Span {
+    int64_t begin;
+    int64_t end;
+    bool with_tail;  ///< and what follows the last whole block
+};
+
+/// R x T dot products go on over a span. False where a block was special: the sums are then wrong.
 template <class V, class F, int R, int T>
 __attribute__((always_inline)) inline bool dot_some(const StoredRows& rows, const RowPointer* row,
-                                                    const float* const* x,
+                                                    const float* const* x, const Span& span,
                                                     PairSums<V, R, T>& sums) {
     bool special = false;
-    const int64_t n_blocks = rows.cols / F::kElements;
-    for (int64_t b = 0; b < n_blocks; ++b) {
+    for (int64_t b = span.begin; b < span.end; ++b) {
         typename F::Block blocks[R];
-        // The next R rows, asked for from the first byte to the last while these are multiplied:
-        // memory sees one stream, whatever the rows' stride, and every line in time.
-        prefetch(row[0].data + R * (rows.stride_bytes + b * F::kBytes), R * F::kBytes);
+        if (kSpanColumns<T> == 0) {
+            // The next R rows, asked for from the first byte to the last while these are
+            // multiplied: memory sees one stream, whatever the rows' stride.
+            prefetch(row[0].data + R * (rows.stride_bytes + b * F::kBytes), R * F::kBytes);
+        }
         for (int r = 0; r < R; ++r) {
+            if (kSpanColumns<T> != 0) {
+                prefetch(row[r].data + R * rows.stride_bytes + b * F::kBytes, F::kBytes);
+            }
             open_block<F>(row[r], b, blocks[r]);
             special |= F::is_special(blocks[r], F::kElements);
         }
         dot_groups<V, F, R, T, 0>(blocks, x, b * F::kElements, sums);
     }
     if constexpr (F::kTail) {
-        const int64_t done = n_blocks * F::kElements;
-        for (int r = 0; r < R && done < rows.cols; ++r) {
+        const int64_t done = span.end * F::kElements;
+        for (int r = 0; r < R && span.with_tail && done < rows.cols; ++r) {
             typename F::Block block;
-            open_part<F>(row[r], n_blocks, block);
+            open_part<F>(row[r], span.end, block);
             special |= F::is_special(block, rows.cols - done);
             for (int t = 0; t < T; ++t) {
                 dot_tail<V, F>(block, x[t] + done, rows.cols - done, sums.of[r][t]);
@@ -138,35 +155,71 @@ __attribute__((noinline)) float dot_slowly(const RowPointer& row, int64_t cols, 
     return V::add_lanes(V::load(lanes));
 }
 
-/// R rows against T vectors, of which the first n_x are wanted.
+/// What rows have so far between two spans of columns.
+template <int T>
+struct Partial {
+    static constexpr int64_t kRows = 32;
+    alignas(64) float lanes[kRows][T][kLanes] = {};
+    bool special[kRows] = {};
+};
+
+/// Rows r .. r + R - 1 of those whose partial sums these are.
 template <class V, class F, int R, int T>
-inline void dot_checked(const DotArgs& args, int64_t r0, const float* const* x, int64_t n_x,
-                        float* out) {
+inline void dot_span(const StoredRows& rows, int64_t first, int64_t r, const float* const* x,
+                     const Span& span, Partial<T>& partial) {
     RowPointer row[R];
     PairSums<V, R, T> sums;
-    repeat<R>([&](auto r) __attribute__((always_inline)) {
-        row[r.value] = row_pointer(args.rows, args.first + r0 + r.value);
-        repeat<T>([&](auto t)
-                      __attribute__((always_inline)) { sums.of[r.value][t.value] = V::zero(); });
+    repeat<R>([&](auto i) __attribute__((always_inline)) {
+        row[i.value] = row_pointer(rows, first + r + i.value);
+        repeat<T>([&](auto t) __attribute__((always_inline)) {
+            sums.of[i.value][t.value] = V::load(partial.lanes[r + i.value][t.value]);
+        });
     });
-    const bool fine = dot_some<V, F, R, T>(args.rows, row, x, sums);
-    for (int t = 0; t < T && t < n_x; ++t) {
-        for (int r = 0; r < R; ++r) {
-            out[t * args.out_stride + r0 + r] = V::add_lanes(sums.of[r][t]);
-        }
-    }
+    const bool fine = dot_some<V, F, R, T>(rows, row, x, span, sums);
+    repeat<R>([&](auto i) __attribute__((always_inline)) {
+        partial.special[r + i.value] |= !fine;
+        repeat<T>([&](auto t) __attribute__((always_inline)) {
+            V::store(partial.lanes[r + i.value][t.value], sums.of[i.value][t.value]);
+        });
+    });
+}
+
+/// Lanes added, or where the fast way was wrong the slow one.
+template <class V, class F, int T>
+inline float dot_finish(const StoredRows& rows, int64_t row, int64_t r, int64_t t, const float* x,
+                        const Partial<T>& partial) {
     if constexpr (F::kSlowPath) {
-        for (int t = 0; !fine && t < T && t < n_x; ++t) {
-            for (int r = 0; r < R; ++r) {
-                out[t * args.out_stride + r0 + r] = dot_slowly<V, F>(row[r], args.rows.cols, x[t]);
-            }
+        if (partial.special[r]) {
+            return dot_slowly<V, F>(row_pointer(rows, row), rows.cols, x);
         }
-    } else {
-        static_cast<void>(fine);
     }
+    return V::add_lanes(V::load(partial.lanes[r][t]));
 }
 
 constexpr int min_of(int a, int b) { return a < b ? a : b; }
+
+/// Rows first .. first + n - 1, n <= Partial::kRows, against all T vectors.
+template <class V, class F, int T>
+inline void dot_chunk(const StoredRows& rows, int64_t first, int64_t n, const float* const* x,
+                      Partial<T>& partial) {
+    constexpr int kRows = min_of(V::template kDirectRows<T>, F::kRowsTogether);
+    const int64_t n_blocks = rows.cols / F::kElements;
+    constexpr int64_t kStep = kSpanColumns<T> / F::kElements;
+    Span span = {0, 0, false};
+    do {
+        const int64_t left = n_blocks - span.begin;
+        span.end = kStep == 0 || left < kStep ? n_blocks : span.begin + kStep;
+        span.with_tail = span.end == n_blocks;
+        int64_t r = 0;
+        for (; r + kRows <= n; r += kRows) {
+            dot_span<V, F, kRows, T>(rows, first, r, x, span, partial);
+        }
+        for (; r < n; ++r) {
+            dot_span<V, F, 1, T>(rows, first, r, x, span, partial);
+        }
+        span.begin = span.end;
+    } while (span.begin < n_blocks);
+}
 
 /// All rows against vectors t0 .. t0 + n_x - 1, n_x <= T; the last one stands in for the missing.
 template <class V, class F, int T>
@@ -175,14 +228,18 @@ __attribute__((noinline)) void dot_vectors(const DotArgs& args, int64_t t0, int6
     for (int64_t t = 0; t < T; ++t) {
         x[t] = args.x + (t0 + (t < n_x ? t : n_x - 1)) * args.x_stride;
     }
-    constexpr int kRows = min_of(V::template kDirectRows<T>, F::kRowsTogether);
-    float* out = args.out + t0 * args.out_stride;
-    int64_t r = 0;
-    for (; r + kRows <= args.n; r += kRows) {
-        dot_checked<V, F, kRows, T>(args, r, x, n_x, out);
-    }
-    for (; r < args.n; ++r) {
-        dot_checked<V, F, 1, T>(args, r, x, n_x, out);
+    for (int64_t begin = 0; begin < args.n; begin += Partial<T>::kRows) {
+        const int64_t left = args.n - begin;
+        const int64_t n = left < Partial<T>::kRows ? left : Partial<T>::kRows;
+        Partial<T> partial;
+        dot_chunk<V, F, T>(args.rows, args.first + begin, n, x, partial);
+        for (int64_t t = 0; t < n_x; ++t) {
+            float* out = args.out + (t0 + t) * args.out_stride + begin;
+            for (int64_t r = 0; r < n; ++r) {
+                out[r] =
+                    dot_finish<V, F, T>(args.rows, args.first + begin + r, r, t, x[t], partial);
+            }
+        }
     }
 }
 
