@@ -39,7 +39,7 @@ void print_error(const Error& error);
 
 /// Flags of every subcommand, accepted before and after its name. Filled when parsing is done.
 struct CommonOptions {
-    int threads = 0;                   ///< 0: all usable cores
+    int threads = 0;                   ///< 0: as base/topology.h decides
     std::string isa;                   ///< "": the fastest kernel table
     std::string format;                ///< "" or "auto": chosen from the model, see open.h
     std::string activations = "auto";  ///< or "f32", "int8": of quantised GGUF weights

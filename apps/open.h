@@ -55,7 +55,7 @@ struct OpenedModel {
 };
 
 struct OpenOptions {
-    int threads = 0;     ///< 0: all usable cores
+    int threads = 0;     ///< 0: as base/topology.h decides
     std::string isa;     ///< "": the fastest
     std::string format;  ///< "", "auto" or a name of create_native_format
     ActivationsChoice activations = ActivationsChoice::kAuto;

@@ -37,9 +37,11 @@ struct CommonFlag {
     std::string_view help;
 };
 
-constexpr CommonFlag kThreadsFlag = {"--threads", "worker threads (default: all usable cores)"};
+constexpr CommonFlag kThreadsFlag = {"--threads", "worker threads (default: one a core)"};
 constexpr CommonFlag kIsaFlag = {
-    "--isa", "kernel table: portable, avx2, avx_vnni, avx512, avx512_vnni, amx (default: best)"};
+    "--isa",
+    "kernel table: portable, avx2, avx_vnni, avx512, avx512_vbmi, avx512_vnni, amx (default: "
+    "best)"};
 constexpr CommonFlag kFormatFlag = {"--format", "chat format (default: auto, from the model)"};
 constexpr CommonFlag kActivationsFlag = {
     "--activations",

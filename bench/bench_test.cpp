@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/floats.h"
+#include "bench/dispatch.h"
 #include "bench/machine.h"
 #include "bench/op_cases.h"
 #include "compute/measure/rate_kernel.h"
@@ -55,6 +56,16 @@ double read_output(const RateKernel& k, const std::byte* at) {
     std::memcpy(&whole, at, 4);
     std::memcpy(&f, at, 4);
     return k.element_bytes == 1 ? whole : double{f};
+}
+
+TEST(Dispatch, meeting_takes_no_less_than_nothing_with_one_thread_and_with_three) {
+    for (const int n_threads : {1, 3}) {
+        ThreadPool pool(n_threads);
+        const Json times = dispatch_json(measure_dispatch(pool));
+        EXPECT_GE(times["empty_us"].get<double>(), 0);
+        EXPECT_GT(times["together_us"].get<double>(), 0);
+        EXPECT_GT(times["together_asleep_us"].get<double>(), 0);
+    }
 }
 
 TEST(RateKernel, the_product_is_the_product_with_every_instruction_of_this_machine) {

@@ -8,7 +8,7 @@
 namespace nereus {
 
 struct BenchOptions {
-    int threads = 0;  ///< 0: all cores; roof: 1, 2, 4 ... and this
+    int threads = 0;  ///< 0: one a core; roof: 1, 2, 4 ... and this
     std::string isa;
     bool json = false;
 };

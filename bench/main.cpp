@@ -13,7 +13,7 @@ int main(int argc, char** argv) {
     CLI::App app("speed beside the machine's measured roof");
     app.require_subcommand(1, 1);
     app.fallthrough();
-    app.add_option("--threads", options.threads, "worker threads; 0: all cores");
+    app.add_option("--threads", options.threads, "worker threads; 0: one a core");
     app.add_option("--isa", options.isa, "kernel table; default: the fastest");
     app.add_flag("--json", options.json, "one JSON object on stdout");
     app.add_subcommand("roof", "read bandwidth and multiply-add rates by threads");

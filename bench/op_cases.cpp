@@ -257,6 +257,13 @@ void add_row_cases(std::vector<OpCaseRow>& cases) {
     }
 }
 
+/// Columns of the products.
+constexpr int64_t kCols = 4096;
+
+int64_t rows_beyond_caches(const Format& format) {
+    return kBeyondCaches / format.matrix_bytes(16, kCols) * 16 / 128 * 128;
+}
+
 OpCaseRow row_of(const ProductShape& shape) {
     return {shape.name(), [=] { return product_case(shape); }};
 }
@@ -269,17 +276,20 @@ OpCaseRow row_of(const AttentionShape& shape) {
 
 std::vector<OpCaseRow> all_op_cases() {
     std::vector<OpCaseRow> cases;
-    constexpr int64_t kCols = 4096;
     for (const Format& format : all_formats()) {
         if (format.decode_row != nullptr) {
-            const int64_t rows = kBeyondCaches / format.matrix_bytes(16, kCols) * 16 / 128 * 128;
-            cases.push_back(row_of(ProductShape{format.id, rows, kCols, 1}));
+            cases.push_back(row_of(ProductShape{format.id, rows_beyond_caches(format), kCols, 1}));
         }
     }
     for (const FormatId id :
-         {FormatId::kF32, FormatId::kBf16, FormatId::kFp8Block128, FormatId::kQ4K,
-          FormatId::kIq2Xxs, FormatId::kQ8, FormatId::kQ4, FormatId::kQ2}) {
-        for (const int64_t tokens : {2, 4, 8, 64, 512}) {
+         {FormatId::kF32, FormatId::kF16, FormatId::kBf16, FormatId::kFp8Block128, FormatId::kQ8_0,
+          FormatId::kQ4K, FormatId::kQ6K, FormatId::kIq2Xxs, FormatId::kQ8, FormatId::kQ4,
+          FormatId::kQ2}) {
+        const int64_t rows = rows_beyond_caches(format_of(id));
+        for (const int64_t tokens : {2, 4, 8}) {  // decode of a few sequences: from memory
+            cases.push_back(row_of(ProductShape{id, rows, kCols, tokens}));
+        }
+        for (const int64_t tokens : {64, 512}) {
             cases.push_back(row_of(ProductShape{id, 4096, kCols, tokens}));
         }
     }

@@ -8,6 +8,7 @@
 
 #include "base/json.h"
 #include "bench/commands.h"
+#include "bench/dispatch.h"
 #include "bench/machine.h"
 #include "bench/op_cases.h"
 #include "compute/roof.h"
@@ -49,17 +50,23 @@ std::string case_line(const Json& row) {
                        row["share_of_peak"].get<double>() * 100, row["number"].get<std::string>());
 }
 
+std::string dispatch_line(const Json& times) {
+    return fmt::format("dispatch {:.1f} us empty, {:.1f} us together, {:.1f} us from sleep\n",
+                       times["empty_us"].get<double>(), times["together_us"].get<double>(),
+                       times["together_asleep_us"].get<double>());
+}
+
 }  // namespace
 
 int run_ops(const BenchOptions& options, const OpsOptions& ops) {
     Json report = {{"command", "ops"}, {"machine", machine_json()}};
     ThreadPool pool(options.threads);
-    auto made = create_cpu_backend(pool, options.isa);
+    auto made = create_cpu_backend(pool, options.isa, ActivationsChoice::kAuto);
     if (!made.ok()) {
         fmt::print(stderr, "nereus_bench: {}\n", made.error().message);
         return 2;
     }
-    const auto portable = create_cpu_backend(pool, "portable");
+    const auto portable = create_cpu_backend(pool, "portable", ActivationsChoice::kAuto);
     Backend& backend = *made.value();
     Roof roof;
     measure_bandwidth(pool, RoofBuffer(), roof);
@@ -67,10 +74,11 @@ int run_ops(const BenchOptions& options, const OpsOptions& ops) {
     report["isa"] = std::string(backend.isa());
     report["threads"] = pool.n_threads();
     report["roof"] = roof_json(roof);
+    report["dispatch"] = dispatch_json(measure_dispatch(pool));
     report["cases"] = Json::array();
     if (!options.json) {
-        fmt::print("{}{} table\n{}", machine_line(report["machine"]), backend.isa(),
-                   roof_text(roof));
+        fmt::print("{}{} table\n{}{}", machine_line(report["machine"]), backend.isa(),
+                   roof_text(roof), dispatch_line(report["dispatch"]));
     }
     for (const OpCaseRow& row : all_op_cases()) {
         if (row.name.find(ops.filter) == std::string::npos) {

@@ -9,6 +9,8 @@
 #include <thread>
 #include <vector>
 
+#include "base/topology.h"
+
 namespace nereus {
 namespace {
 
@@ -161,6 +163,120 @@ TEST(ThreadPool, two_pools_do_not_disturb_each_other) {
         inner.parallel_for(100, 7, [&](int64_t begin, int64_t end) { sum += end - begin; });
     });
     EXPECT_EQ(sum.load(), 800);
+}
+
+std::vector<ThreadPlace> places_on_nodes(std::initializer_list<int> nodes) {
+    std::vector<ThreadPlace> places;
+    for (const int node : nodes) {
+        places.push_back({{}, node});
+    }
+    return places;
+}
+
+TEST(ThreadPool, shares_are_run_once_each_whatever_their_sizes) {
+    for (const int n_threads : {1, 2, 3, 5}) {
+        ThreadPool pool(n_threads);
+        for (int64_t round = 0; round < 300; ++round) {
+            std::vector<int64_t> starts = {round % 3};
+            for (int t = 0; t < n_threads; ++t) {
+                starts.push_back(starts.back() + (round * (t + 1)) % 7);
+            }
+            std::vector<std::atomic<int>> n_runs(static_cast<size_t>(starts.back()) + 1);
+            pool.parallel_shares(starts, [&](int64_t begin, int64_t end) {
+                EXPECT_EQ(end, begin + 1);
+                n_runs[static_cast<size_t>(begin)].fetch_add(1);
+            });
+            for (int64_t i = 0; i < starts.back(); ++i) {
+                ASSERT_EQ(n_runs[static_cast<size_t>(i)].load(), i >= starts.front() ? 1 : 0);
+            }
+        }
+    }
+}
+
+TEST(ThreadPool, a_thread_gets_its_own_share_while_all_are_busy) {
+    ThreadPool pool(2);
+    for (int round = 0; round < 20; ++round) {
+        std::vector<std::thread::id> ran(8);
+        std::atomic<int> at_once{0};
+        pool.parallel_shares(std::vector<int64_t>{0, 4, 8}, [&](int64_t i, int64_t) {
+            ran[static_cast<size_t>(i)] = std::this_thread::get_id();
+            // The n-th piece of one thread waits for the n-th of the other.
+            const int mine = static_cast<int>(i % 4 + 1) * 2;
+            at_once.fetch_add(1);
+            while (at_once.load() < mine) {
+                std::this_thread::yield();
+            }
+        });
+        for (size_t i = 0; i < 8; ++i) {
+            EXPECT_EQ(ran[i], ran[i / 4 * 4]);
+        }
+        EXPECT_EQ(ran[0], std::this_thread::get_id());
+        EXPECT_NE(ran[4], ran[0]);
+    }
+}
+
+TEST(ThreadPool, what_a_slow_thread_leaves_is_done_by_others) {
+    ThreadPool pool(2);
+    std::atomic<int> n_done{0};
+    // Whoever takes number 0 waits until all others are done: they are taken from its share.
+    pool.parallel_shares(std::vector<int64_t>{0, 20, 20}, [&](int64_t i, int64_t) {
+        while (i == 0 && n_done.load() < 19) {
+            std::this_thread::yield();
+        }
+        n_done.fetch_add(1);
+    });
+    EXPECT_EQ(n_done.load(), 20);
+}
+
+TEST(ThreadPool, help_goes_to_the_own_node_first) {
+    // Threads 0 and 2 are neighbours. Everybody waits until both numbers of thread 0 are taken;
+    // thread 2 has none of its own, and would wait for ever with one of thread 1 or 3.
+    const std::vector<ThreadPlace> places = places_on_nodes({0, 1, 0, 1});
+    ThreadPool pool(places);
+    std::atomic<int> n_first{0};
+    std::vector<std::thread::id> ran(6);
+    pool.parallel_shares(std::vector<int64_t>{0, 2, 4, 4, 6}, [&](int64_t i, int64_t) {
+        ran[static_cast<size_t>(i)] = std::this_thread::get_id();
+        if (i < 2) {
+            n_first.fetch_add(1);
+        }
+        while (n_first.load() < 2) {
+            std::this_thread::yield();
+        }
+    });
+    EXPECT_NE(ran[1], ran[0]);
+}
+
+TEST(ThreadPool, shares_of_another_number_of_threads_or_out_of_order_are_bugs) {
+    const auto nothing = [](int64_t, int64_t) {};
+    EXPECT_DEATH(ThreadPool(2).parallel_shares(std::vector<int64_t>{0, 1}, nothing), "starts.size");
+    EXPECT_DEATH(ThreadPool(2).parallel_shares(std::vector<int64_t>{0, 5, 4}, nothing),
+                 "is_sorted");
+    EXPECT_DEATH(ThreadPool(std::vector<ThreadPlace>{}), "places");
+}
+
+TEST(ThreadPool, many_sleepers_are_all_woken) {
+    constexpr int kThreads = 24;  // more than the caller wakes itself
+    ThreadPool pool(kThreads);
+    for (int round = 0; round < 5; ++round) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+        std::atomic<int> at_once{0};
+        pool.parallel_for(kThreads, 1, [&](int64_t, int64_t) {
+            at_once.fetch_add(1);
+            while (at_once.load() < kThreads) {
+                std::this_thread::yield();
+            }
+        });
+        ASSERT_EQ(at_once.load(), kThreads);
+    }
+}
+
+TEST(ThreadPool, a_cpu_that_is_not_there_pins_nobody) {
+    const std::vector<ThreadPlace> places = {{{}, 0}, {{4000}, 0}};
+    ThreadPool pool(places);
+    std::atomic<int64_t> sum{0};
+    pool.parallel_for(100, 1, [&](int64_t begin, int64_t) { sum += begin; });
+    EXPECT_EQ(sum.load(), 4950);
 }
 
 }  // namespace

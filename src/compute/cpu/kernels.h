@@ -24,6 +24,18 @@ struct StoredRows {
     int64_t scale_row_offset = 0;
 };
 
+/// out[t * out_stride + r] = dot(row first + r, x t), r < n, t < n_x.
+struct DotArgs {
+    StoredRows rows;
+    int64_t first = 0;
+    int64_t n = 0;
+    const float* x = nullptr;
+    int64_t x_stride = 0;
+    int64_t n_x = 0;
+    float* out = nullptr;
+    int64_t out_stride = 0;
+};
+
 /// out[t * out_stride + r] = dot(row r, x t): all dot products of two sets of float rows.
 struct ProductArgs {
     const float* rows = nullptr;
@@ -52,8 +64,8 @@ struct AccumulateArgs {
 
 /// Kernels of one number format; either may be null.
 struct FormatKernels {
-    /// out[r] = dot(row first + r, x), r < n: the decode path, weights decoded in registers.
-    void (*dot_rows)(const StoredRows& rows, int64_t first, int64_t n, const float* x, float* out);
+    /// The decode path: weights are decoded in registers, once for all vectors of a few.
+    void (*dot_rows)(const DotArgs& args);
     /// out[r * out_stride + c] = number c of row first + r, exactly as format.decode_row has it.
     void (*decode_rows)(const StoredRows& rows, int64_t first, int64_t n, float* out,
                         int64_t out_stride);
@@ -93,6 +105,7 @@ extern const KernelTable kPortableKernels;
 extern const KernelTable kAvx2Kernels;
 extern const KernelTable kAvxVnniKernels;
 extern const KernelTable kAvx512Kernels;
+extern const KernelTable kAvx512VbmiKernels;
 extern const KernelTable kAvx512VnniKernels;
 extern const KernelTable kAmxKernels;
 

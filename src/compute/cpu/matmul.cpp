@@ -19,9 +19,8 @@ constexpr int64_t kInlineWork = 64 * 1024;
 /// long.
 constexpr int64_t kPieceWorkMin = 32 * 1024;
 constexpr int64_t kPiecesPerThread = 8;
-/// Tokens up to which reading the stored bytes once a token (from the cache after the first) beats
-/// decoding a tile; measured on Zen 4, all formats.
-constexpr int64_t kDirectTokensMax = 2;
+/// Tokens up to which decoding in registers, once for a few tokens, beats decoding a tile.
+constexpr int64_t kDirectTokensMax = 8;
 /// Rows a direct kernel is given at a time: they stay in the L2 cache for the next token.
 constexpr int64_t kDirectRows = 32;
 /// Rows a direct kernel has in flight at most; pieces are multiples of it.
@@ -111,13 +110,33 @@ void Matmul::run(std::span<const MatmulTask> tasks) {
         plan(tasks[i], int8_.of_task(i),
              work < kInlineWork ? kInlineWork : std::max(share, kPieceWorkMin));
     }
-    const auto n_pieces = static_cast<int64_t>(pieces_.size());
-    const int64_t grain = work < kInlineWork ? std::max<int64_t>(n_pieces, 1) : 1;
-    pool_.parallel_for(n_pieces, grain, [this](int64_t begin, int64_t end) {
-        for (int64_t i = begin; i < end; ++i) {
-            run_piece(pieces_[static_cast<size_t>(i)]);
+    if (work < kInlineWork) {
+        for (const Piece& piece : pieces_) {
+            run_piece(piece);
         }
-    });
+        return;
+    }
+    share_out();
+    pool_.parallel_shares(
+        starts_, [this](int64_t i, int64_t) { run_piece(shared_[static_cast<size_t>(i)]); });
+}
+
+void Matmul::share_out() {
+    const int64_t n_threads = pool_.n_threads();
+    starts_.assign(static_cast<size_t>(n_threads) + 1, 0);
+    for (const Piece& piece : pieces_) {
+        ++starts_[static_cast<size_t>(piece.thread) + 1];
+    }
+    for (size_t i = 1; i < starts_.size(); ++i) {
+        starts_[i] += starts_[i - 1];
+    }
+    shared_.resize(pieces_.size());
+    // Each start moves on to its end, which is the next one's start, and is moved back after that.
+    for (const Piece& piece : pieces_) {
+        shared_[static_cast<size_t>(starts_[static_cast<size_t>(piece.thread)]++)] = piece;
+    }
+    std::copy_backward(starts_.begin(), starts_.end() - 1, starts_.end());
+    starts_.front() = 0;
 }
 
 Activations Matmul::activations_of(const MatmulTask& task) const {
@@ -148,8 +167,14 @@ void Matmul::plan(const MatmulTask& task, const Int8Rows* int8, int64_t piece_wo
     const int64_t unit = unit_of(task, int8 != nullptr);
     const int64_t work_per_output = std::max<int64_t>(work_of(task) / n_outputs, 1);
     const int64_t length = round_up(std::max<int64_t>(piece_work / work_per_output, 1), unit);
-    for (int64_t begin = 0; begin < n_outputs; begin += length) {
-        pieces_.push_back({&task, int8, begin, std::min(begin + length, n_outputs)});
+    // A task of fewer pieces than threads starts at another thread than its neighbour.
+    const int64_t n_pieces = ceil_div(n_outputs, length);
+    const int64_t n_threads = pool_.n_threads();
+    const auto first = n_pieces < n_threads ? static_cast<int64_t>(pieces_.size()) : 0;
+    for (int64_t i = 0; i < n_pieces; ++i) {
+        const int64_t thread =
+            n_pieces < n_threads ? (first + i) % n_threads : i * n_threads / n_pieces;
+        pieces_.push_back({&task, int8, i * length, std::min((i + 1) * length, n_outputs), thread});
     }
 }
 
@@ -200,9 +225,14 @@ void Matmul::run_direct(const Piece& piece) {
     const auto dot_rows = format_kernels(kernels_, task.weight).dot_rows;
     for (int64_t row = piece.begin; row < piece.end; row += kDirectRows) {
         const int64_t n = std::min(kDirectRows, piece.end - row);
-        for (int64_t t = 0; t < task.x.n_rows; ++t) {
-            dot_rows(rows, row, n, task.x.row(t), task.out.row(t) + row);
-        }
+        dot_rows({.rows = rows,
+                  .first = row,
+                  .n = n,
+                  .x = task.x.data,
+                  .x_stride = task.x.stride,
+                  .n_x = task.x.n_rows,
+                  .out = task.out.data + row,
+                  .out_stride = task.out.stride});
     }
 }
 

@@ -1,8 +1,10 @@
 #pragma once
 // Matmul: cuts independent products into pieces of similar work and runs them in one parallel
-// section. Ways to compute a piece: one token straight from the stored bytes; several tokens
-// against a tile of decoded rows; transposed, accumulating rows; integer products with panel and
-// block formats. All products with one format give the same bits.
+// section. A thread is given the same rows of a matrix every time: they stay in its caches and, as
+// it touched them first, in the memory of its node. Ways to compute a piece: one token straight
+// from the stored bytes; several tokens against a tile of decoded rows; transposed, accumulating
+// rows; integer products with panel and block formats. All products with one format give the same
+// bits.
 
 #include <cstdint>
 #include <span>
@@ -30,10 +32,13 @@ class Matmul {
         const Int8Rows* int8;  ///< null where activations stay floats
         int64_t begin;
         int64_t end;
+        int64_t thread;  ///< that should take it
     };
 
     /// Appends the pieces of one task, each of about piece_work multiply-adds.
     void plan(const MatmulTask& task, const Int8Rows* int8, int64_t piece_work);
+    /// Puts the pieces in the order of the threads that should take them.
+    void share_out();
     /// What the activations of a task are rounded to.
     Activations activations_of(const MatmulTask& task) const;
     int64_t unit_of(const MatmulTask& task, bool int8) const;
@@ -51,7 +56,9 @@ class Matmul {
     ActivationsChoice choice_;
     Int8Activations int8_;
     std::vector<Activations> kinds_;  ///< of the current call's tasks
-    std::vector<Piece> pieces_;       ///< of the current call; kept for its capacity
+    // Of the current call; kept for their capacity.
+    std::vector<Piece> pieces_, shared_;
+    std::vector<int64_t> starts_;  ///< of each thread's pieces in shared_
 };
 
 }  // namespace nereus

@@ -15,7 +15,10 @@ struct Avx2 {
     static constexpr int kTileX = 2;
     static constexpr int kOutputs = 2;
     static constexpr int kColumns = 2;
-    static constexpr int kRowsInFlight = 2;
+    template <int kVectors>
+    static constexpr int kDirectRows = kVectors <= 2 ? 2 : 1;
+    /// Accumulators are pairs of registers: 4 vectors with 1 row fill half of them.
+    static constexpr int kDirectX = 4;
 
     struct Floats {
         __m256 a;

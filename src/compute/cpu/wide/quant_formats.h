@@ -143,6 +143,40 @@ struct KScales {
     }
 };
 
+/// Shifts the bits of bytes right by kBits, or left where it is negative, and keeps those of kMask:
+/// none that crosses from one byte into the next.
+template <int kBits, int kMask>
+inline __m256i byte_bits(__m256i v) {
+    if constexpr (kBits > 0) {
+        v = _mm256_srli_epi16(v, kBits);
+    } else if constexpr (kBits < 0) {
+        v = _mm256_slli_epi16(v, -kBits);
+    }
+    return _mm256_and_si256(v, _mm256_set1_epi8(kMask));
+}
+
+inline __m256i load_bytes(const unsigned char* p) {
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+}
+
+/// The codes of a block whose bits lie apart, put together 32 at a time by byte operations and kept
+/// as bytes: to widen one costs a load, where gathering its bits lane by lane costs six operations.
+struct Codes256 {
+    alignas(32) int8_t of[256];
+    /// Numbers 32 P .. 32 P + 31 are (low | high) - bias.
+    template <int P>
+    void set(__m256i low, __m256i high, __m256i bias) {
+        _mm256_store_si256(reinterpret_cast<__m256i*>(of + 32 * P),
+                           _mm256_sub_epi8(_mm256_or_si256(low, high), bias));
+    }
+};
+
+/// Numbers 16 G .. 16 G + 15.
+template <class V, int G>
+inline typename V::Floats code_floats(const Codes256& codes) {
+    return V::to_float(V::widen_i8(codes.of + G * kLanes));
+}
+
 template <class V>
 struct Q4K : BlockFormat {
     static constexpr int64_t kElements = 256;
@@ -182,21 +216,24 @@ struct Q5K : BlockFormat {
     static constexpr int64_t kBytes = 176;
     struct Block {
         KScales scales;
-        const unsigned char* fifth;
-        const unsigned char* codes;
+        Codes256 codes;
     };
     static void open(const unsigned char* p, const float*, Block& block) {
-        block = {KScales::of(p), p + 16, p + 48};
+        block.scales = KScales::of(p);
+        const __m256i fifth = load_bytes(p + 16);
+        repeat<8>([&](auto i) __attribute__((always_inline)) {
+            constexpr int kPair = i.value;  // bit kPair of byte j belongs to number 32 kPair + j
+            const __m256i nibbles = load_bytes(p + 48 + kPair / 2 * 32);
+            block.codes.template set<kPair>(byte_bits<kPair % 2 * 4, 15>(nibbles),
+                                            byte_bits<kPair - 4, 16>(fifth),
+                                            _mm256_setzero_si256());
+        });
         keep_in_memory(block.scales);
     }
     template <int G>
     static typename V::Floats values(const Block& block) {
-        const auto table =
-            V::Table32::affine(block.scales.factors[G / 2], 0.0F, block.scales.offsets[G / 2]);
-        const auto low = nibbles<V, G / 2 % 2>(block.codes + G / 4 * 32 + G % 2 * 16);
-        // Bit G / 2 of byte j belongs to number 32 (G / 2) + j; it is moved to bit 4.
-        const auto high = shift<V, G / 2 - 4>(V::widen_u8(block.fifth + G % 2 * 16));
-        return table[V::select(V::splat(15), low, high)];
+        return V::fms(V::broadcast(block.scales.factors[G / 2]), code_floats<V, G>(block.codes),
+                      V::broadcast(block.scales.offsets[G / 2]));
     }
 };
 
@@ -227,14 +264,15 @@ struct Q2K : BlockFormat {
     }
 };
 
+/// The pairs of bits lie as Q2_K's; less 4 where bit i of byte j of the third bits is clear, for
+/// number 32 i + j.
 template <class V>
 struct Q3K : BlockFormat {
     static constexpr int64_t kElements = 256;
     static constexpr int64_t kBytes = 110;
     struct Block {
         float factors[16];
-        const unsigned char* third;
-        const unsigned char* codes;
+        Codes256 codes;
     };
     static void open(const unsigned char* p, const float*, Block& block) {
         const uint64_t low = read<uint64_t>(p + 96);
@@ -249,43 +287,46 @@ struct Q3K : BlockFormat {
         const auto scales = V::sub(V::widen_u8(codes), V::splat(32));
         V::store(block.factors, V::mul(V::broadcast(read_f16(p + 108)), V::to_float(scales)));
         keep_in_memory(block.factors);
-        block.third = p;
-        block.codes = p + 32;
+        const __m256i third = load_bytes(p);
+        repeat<8>([&](auto i) __attribute__((always_inline)) {
+            constexpr int kPart = i.value;
+            const __m256i pairs = load_bytes(p + 32 + kPart / 4 * 32);
+            block.codes.template set<kPart>(byte_bits<kPart % 4 * 2, 3>(pairs),
+                                            byte_bits<kPart - 2, 4>(third), _mm256_set1_epi8(4));
+        });
     }
-    /// As Q2_K, less 4 where bit G / 2 of byte j of `third` is clear.
     template <int G>
     static typename V::Floats values(const Block& block) {
-        const auto table = V::Table8::affine(block.factors[G], 4.0F, 0.0F);
-        const auto low =
-            shift<V, G / 2 % 4 * 2>(V::widen_u8(block.codes + G / 8 * 32 + G % 2 * 16));
-        const auto high = shift<V, G / 2 - 2>(V::widen_u8(block.third + G % 2 * 16));
-        return table[V::select(V::splat(3), low, high)];
+        return V::mul(code_floats<V, G>(block.codes), V::broadcast(block.factors[G]));
     }
 };
 
+/// Byte 64 h + j of the nibbles: numbers 128 h + j and 128 h + 64 + j; high pairs as Q2_K's.
 template <class V>
 struct Q6K : BlockFormat {
     static constexpr int64_t kElements = 256;
     static constexpr int64_t kBytes = 210;
     struct Block {
         float factors[16];
-        const unsigned char* data;
+        Codes256 codes;
     };
     static void open(const unsigned char* p, const float*, Block& block) {
         V::store(block.factors,
                  V::mul(V::broadcast(read_f16(p + 208)), V::to_float(V::widen_i8(p + 192))));
         keep_in_memory(block.factors);
-        block.data = p;
+        repeat<8>([&](auto i) __attribute__((always_inline)) {
+            constexpr int kHalf = i.value / 4;
+            constexpr int kPart = i.value % 4;
+            const __m256i nibbles = load_bytes(p + kHalf * 64 + kPart % 2 * 32);
+            const __m256i pairs = load_bytes(p + 128 + kHalf * 32);
+            block.codes.template set<i.value>(byte_bits<kPart / 2 * 4, 15>(nibbles),
+                                              byte_bits<kPart * 2 - 4, 48>(pairs),
+                                              _mm256_set1_epi8(32));
+        });
     }
-    /// Byte 64 h + j of the nibbles: numbers 128 h + j and 128 h + 64 + j; high pairs as Q2_K's.
     template <int G>
     static typename V::Floats values(const Block& block) {
-        const auto low = nibbles<V, G / 4 % 2>(block.data + G / 8 * 64 + G % 4 * 16);
-        const auto pairs = V::widen_u8(block.data + 128 + G / 8 * 32 + G % 2 * 16);
-        const auto high = shift<V, G / 2 % 4 * 2 - 4>(pairs);
-        const auto both = V::select(V::splat(15), low, high);
-        const auto q = V::sub(V::select(V::splat(63), both, V::splat(0)), V::splat(32));
-        return V::mul(V::to_float(q), V::broadcast(block.factors[G]));
+        return V::mul(code_floats<V, G>(block.codes), V::broadcast(block.factors[G]));
     }
 };
 
