@@ -33,9 +33,10 @@ PlanMachine desktop() {
         FormatId format;
         double one, many;  // seconds of a weight: 80 % of the reads; 256 rows
     };
-    for (const Row& row : {Row{FormatId::kBf16, 4.2e-11, 1.5e-9}, Row{FormatId::kFp8Block128, 2.1e-11, 1.5e-9},
-                           Row{FormatId::kQ8, 2.1e-11, 2.5e-10}, Row{FormatId::kQ4, 1.2e-11, 2.5e-10},
-                           Row{FormatId::kQ2, 0.8e-11, 3e-10}, Row{FormatId::kF32, 8.3e-11, 1.5e-9}}) {
+    for (const Row& row :
+         {Row{FormatId::kBf16, 4.2e-11, 1.5e-9}, Row{FormatId::kFp8Block128, 2.1e-11, 1.5e-9},
+          Row{FormatId::kQ8, 2.1e-11, 2.5e-10}, Row{FormatId::kQ4, 1.2e-11, 2.5e-10},
+          Row{FormatId::kQ2, 0.8e-11, 3e-10}, Row{FormatId::kF32, 8.3e-11, 1.5e-9}}) {
         speed.products.push_back({row.format, 1, row.one});
         speed.products.push_back({row.format, 256, row.many});
     }
@@ -64,8 +65,8 @@ TEST(PlanReport, budgets_are_sorted_and_the_machines_own_is_among_them_once) {
     }
     ForecastRequest request;
     request.memory_bytes = 24e9;
-    EXPECT_EQ(make_plan("m", {sized("r1", "q4")}, desktop(), request, {24e9}).formats[0].rows.size(),
-              1U);
+    EXPECT_EQ(
+        make_plan("m", {sized("r1", "q4")}, desktop(), request, {24e9}).formats[0].rows.size(), 1U);
 }
 
 struct Pinned {
@@ -98,7 +99,8 @@ bool has(const std::string& text, std::string_view words) {
 
 TEST(PlanReport, the_text_answers_whether_it_runs_how_fast_and_what_it_needs) {
     const std::string text = plan_text(r1_plan());
-    EXPECT_TRUE(has(text, "r1 on this machine: Desktop, 8 threads, 60.0 GB free of 64.0 GB")) << text;
+    EXPECT_TRUE(has(text, "r1 on this machine: Desktop, 8 threads, 60.0 GB free of 64.0 GB"))
+        << text;
     EXPECT_TRUE(has(text, "With 54.0 GB:\n  as published (fp8): yes, ")) << text;
     EXPECT_TRUE(has(text, "Limited by the drive. Needs 673 GB of disk.")) << text;
     EXPECT_TRUE(has(text, "routed_experts")) << text;
@@ -129,8 +131,8 @@ TEST(PlanReport, without_a_drive_the_text_says_how_to_measure_one) {
 TEST(PlanReport, a_dense_model_makes_no_assumption_about_experts) {
     ForecastRequest request;
     request.memory_bytes = 54e9;
-    const std::string text = plan_text(
-        make_plan("llama", {sized("r1-distill-llama-8b", "q4")}, desktop(), request, {}));
+    const std::string text =
+        plan_text(make_plan("llama", {sized("r1-distill-llama-8b", "q4")}, desktop(), request, {}));
     EXPECT_TRUE(has(text, "all in memory")) << text;
     EXPECT_FALSE(has(text, "routing")) << text;
     EXPECT_TRUE(has(text, "faster than reading")) << text;
@@ -150,8 +152,9 @@ TEST(PlanReport, json_has_every_row_with_placement_and_the_reasons) {
         placed += on_disk ? 0 : n_bytes.get<double>();
     }
     EXPECT_NEAR(placed, 24e9, 1e3);
-    EXPECT_NEAR(row["decode"]["seconds"].get<double>() *
-                    row["decode_tokens_per_second"].get<double>(), 1, 1e-9);
+    EXPECT_NEAR(
+        row["decode"]["seconds"].get<double>() * row["decode_tokens_per_second"].get<double>(), 1,
+        1e-9);
     EXPECT_FALSE(q4["remedies"].empty());
 }
 

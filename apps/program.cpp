@@ -47,7 +47,8 @@ constexpr CommonFlag kActivationsFlag = {
     "auto: int8 for blocks of 32, f32 for K-quants (default: auto)"};
 constexpr CommonFlag kCacheFlag = {
     "--cache",
-    "how attention's rows are kept. f32: exactly; bf16: half the bytes; int8: a quarter, multiplied "
+    "how attention's rows are kept. f32: exactly; bf16: half the bytes; int8: a quarter, "
+    "multiplied "
     "as integers, latent attention only; auto: int8 for packs that round to int8 anyway, else f32 "
     "(default: auto)"};
 constexpr CommonFlag kCommonFlags[] = {kThreadsFlag, kIsaFlag, kFormatFlag, kActivationsFlag,

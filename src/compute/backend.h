@@ -71,7 +71,8 @@ struct AttendLatentArgs {
 struct AttendGroupedArgs {
     ConstRows q;  ///< [n_tokens, n_heads * head_dim], RoPE applied
     Rows out;     ///< [n_tokens, n_heads * value_dim], overwritten
-    /// One per token, f32 or bf16; a row is [n_kv_heads * head_dim keys | n_kv_heads * value_dim values].
+    /// One per token, f32 or bf16; a row is [n_kv_heads * head_dim keys | n_kv_heads * value_dim
+    /// values].
     std::span<const PagedRows> visible;
     int64_t n_heads = 0;
     int64_t n_kv_heads = 0;

@@ -7,12 +7,12 @@
 //   int8   of latent attention, for products of integers. A row's latent and its rope part are cut
 //          into blocks of 128 columns; each is rounded as activations are (compute/cpu/int8.h):
 //            largest = max |x|;  scale = largest / 127;  w8 = nearest even(x * (127 / largest))
-//          What rounding leaves of the rope part, x - scale * w8, is rounded once more, in blocks of
-//          their own: rotated keys have large columns beside small ones, and 8 bits of them alone
-//          cost more than all else together (docs/decisions/0007). A page holds 128 rows, block
-//          after block: 128 scales (f32), then the rows as 8 panels of 16: four neighbouring columns
-//          of a row together, as w8 + 128. The last block of a part is padded to 64 or 128 columns.
-//          V2 and V3: 512 + 64 + 64 columns and 6 scales, 664 bytes a row.
+//          What rounding leaves of the rope part, x - scale * w8, is rounded once more, in blocks
+//          of their own: rotated keys have large columns beside small ones, and 8 bits of them
+//          alone cost more than all else together (docs/decisions/0007). A page holds 128 rows,
+//          block after block: 128 scales (f32), then the rows as 8 panels of 16: four neighbouring
+//          columns of a row together, as w8 + 128. The last block of a part is padded to 64 or 128
+//          columns. V2 and V3: 512 + 64 + 64 columns and 6 scales, 664 bytes a row.
 
 #include <cstddef>
 #include <cstdint>
@@ -37,7 +37,8 @@ constexpr const KvFormatRow& kv_format_row(KvFormat format) {
     return kKvFormats[static_cast<int>(format)];
 }
 
-/// Columns [column, column + n) of an int8 row, once; their scales begin `offset` bytes into the page.
+/// Columns [column, column + n) of an int8 row, once; their scales begin `offset` bytes into the
+/// page.
 struct KvBlock {
     static constexpr int64_t kColumns = 128;
     static constexpr int64_t kRows = 128;
@@ -59,9 +60,7 @@ struct KvRows {
     int64_t latent = 0;  ///< int8: the first columns, in blocks apart from the others
 
     constexpr int64_t latent_blocks() const { return ceil_div(latent, KvBlock::kColumns); }
-    constexpr int64_t rope_blocks() const {
-        return ceil_div(width - latent, KvBlock::kColumns);
-    }
+    constexpr int64_t rope_blocks() const { return ceil_div(width - latent, KvBlock::kColumns); }
     constexpr int64_t query_blocks() const { return latent_blocks() + rope_blocks(); }
     constexpr int64_t n_blocks() const { return query_blocks() + rope_blocks(); }
     constexpr KvBlock block(int64_t index) const;

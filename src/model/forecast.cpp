@@ -43,9 +43,9 @@ double activation_bytes(const ModelConfig& config, int64_t n_rows) {
 
 /// In the format that a run without --cache chooses.
 double kv_bytes_per_token(const ModelSize& model) {
-    const bool has_panels = std::any_of(
-        model.parts.begin(), model.parts.end(),
-        [](const PartSize& part) { return format_of(part.format).panel != nullptr; });
+    const bool has_panels =
+        std::any_of(model.parts.begin(), model.parts.end(),
+                    [](const PartSize& part) { return format_of(part.format).panel != nullptr; });
     const auto format = choose_kv_format({}, model.config, has_panels);
     NEREUS_CHECK(format.ok());
     return static_cast<double>(kv_spec_of(model.config, *format, 1).bytes_per_token());

@@ -81,8 +81,8 @@ Result<std::unique_ptr<Model>> load_model(const Checkpoint& checkpoint, Backend&
     ModelConfig config = NEREUS_TRY(config_of(checkpoint));
     const bool is_check = options.attention_form == AttentionForm::kExpanded;
     NEREUS_CHECK(!is_check || options.cache.value_or(KvFormat::kF32) == KvFormat::kF32);
-    const KvFormat cache = NEREUS_TRY(
-        choose_kv_format(options.cache, config, !is_check && has_panels(checkpoint)));
+    const KvFormat cache =
+        NEREUS_TRY(choose_kv_format(options.cache, config, !is_check && has_panels(checkpoint)));
     auto model = std::make_unique<LoadedModel>(checkpoint, backend, std::move(config), cache);
     NEREUS_TRY(model->bind(checkpoint.kind(), options));
     return std::unique_ptr<Model>(std::move(model));

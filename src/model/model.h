@@ -67,7 +67,8 @@ struct LoadOptions {
 
 /// Binds the checkpoint's tensors to the family's names and checks every shape. The checkpoint and
 /// backend must outlive the model.
-/// errors: unsupported (family; cache), not_found (tensor), corrupt (shape; names expected and found)
+/// errors: unsupported (family; cache), not_found (tensor), corrupt (shape; names expected and
+/// found)
 Result<std::unique_ptr<Model>> load_model(const Checkpoint& checkpoint, Backend& backend,
                                           const LoadOptions& options = {});
 

@@ -1,5 +1,5 @@
-// Both attention verbs over f32 rows: every table, thread count and batch gives the portable table's bits; the
-// portable table is the textbook formula in double within derived bounds.
+// Both attention verbs over f32 rows: every table, thread count and batch gives the portable
+// table's bits; the portable table is the textbook formula in double within derived bounds.
 
 #include <gtest/gtest.h>
 
@@ -53,8 +53,8 @@ struct Sequence {
         const int64_t n_pages = (kRows + d.page_tokens - 1) / d.page_tokens;
         cache = conformance::random_floats(n_pages * d.page_tokens * d.width(), 1);
         for (int64_t p = n_pages; p > 0; --p) {  // pages lie in any order
-            pages.push_back(reinterpret_cast<const std::byte*>(cache.data() +
-                                                               (p - 1) * d.page_tokens * d.width()));
+            pages.push_back(reinterpret_cast<const std::byte*>(
+                cache.data() + (p - 1) * d.page_tokens * d.width()));
         }
         for (int64_t t = 0; t < tokens; ++t) {
             visible.push_back({pages.data(), d.page_tokens, d.width(),

@@ -1,5 +1,6 @@
-// Rows of bf16 and int8 caches: every table, thread count and batch gives the portable table's bits;
-// what is stored is the definition's, and attention over it stays within the bound that follows.
+// Rows of bf16 and int8 caches: every table, thread count and batch gives the portable table's
+// bits; what is stored is the definition's, and attention over it stays within the bound that
+// follows.
 
 #include <gtest/gtest.h>
 
@@ -83,10 +84,10 @@ struct Shape {
     int64_t latent, rope, heads, rows, tokens;
 };
 constexpr Shape kShapes[] = {
-    {32, 8, 1, 1, 1},      {512, 64, 16, 15, 1},  {512, 64, 16, 16, 3},   {64, 16, 4, 17, 17},
-    {512, 64, 3, 63, 2},   {160, 64, 3, 64, 5},   {96, 32, 16, 65, 65},   {128, 0, 5, 127, 1},
+    {32, 8, 1, 1, 1},      {512, 64, 16, 15, 1},   {512, 64, 16, 16, 3},   {64, 16, 4, 17, 17},
+    {512, 64, 3, 63, 2},   {160, 64, 3, 64, 5},    {96, 32, 16, 65, 65},   {128, 0, 5, 127, 1},
     {130, 34, 3, 128, 7},  {512, 64, 128, 129, 2}, {256, 64, 16, 1000, 1}, {32, 8, 3, 1024, 30},
-    {64, 16, 16, 1025, 1}, {40, 24, 3, 1026, 9},  {512, 64, 16, 2100, 1}, {64, 8, 3, 3100, 2},
+    {64, 16, 16, 1025, 1}, {40, 24, 3, 1026, 9},   {512, 64, 16, 2100, 1}, {64, 8, 3, 3100, 2},
 };
 
 TEST(KvFormats, every_table_writes_the_same_bytes) {
@@ -124,9 +125,9 @@ TEST(KvFormats, int8_rows_are_what_the_header_says) {
                     const int byte = std::to_integer<int>(page[at]) - 128;
                     decoded[static_cast<size_t>(r * cache.x.n_cols + block.column + c)] +=
                         double{scale} * byte;
-                    const double left = decoded[static_cast<size_t>(r * cache.x.n_cols +
-                                                                    block.column + c)] -
-                                        double{x[c]};
+                    const double left =
+                        decoded[static_cast<size_t>(r * cache.x.n_cols + block.column + c)] -
+                        double{x[c]};
                     ASSERT_NEAR(left, 0, double{scale} * 0.501);
                 }
                 if (!block.is_remainder) {
@@ -158,8 +159,8 @@ TEST(KvFormats, every_table_and_thread_count_gives_the_portable_bits) {
                 for (const int threads : {1, 2, 7}) {
                     Machine machine(isa, threads);
                     EXPECT_TRUE(same_bits(expected, cache.attend(machine, 0, s.tokens)))
-                        << kv_format_row(format).name << ", " << isa << ", " << threads << " threads, "
-                        << s.rows << " rows of " << s.latent << " + " << s.rope;
+                        << kv_format_row(format).name << ", " << isa << ", " << threads
+                        << " threads, " << s.rows << " rows of " << s.latent << " + " << s.rope;
                 }
             }
         }
@@ -192,11 +193,10 @@ TEST(KvFormats, rows_that_a_token_does_not_see_leave_no_trace) {
                 LatentCache longer(machine, format, 64, 16, 3, rows + 200);
                 LatentCache shorter(machine, format, 64, 16, 3, rows);
                 longer.ask(201, 4.0F);
-                shorter.q = {1, longer.q.n_cols,
-                             {longer.q.values.begin(),
-                              longer.q.values.begin() + longer.q.n_cols}};
-                EXPECT_TRUE(
-                    same_bits(longer.attend(machine, 0, 1), shorter.attend(machine, 0, 1)))
+                shorter.q = {1,
+                             longer.q.n_cols,
+                             {longer.q.values.begin(), longer.q.values.begin() + longer.q.n_cols}};
+                EXPECT_TRUE(same_bits(longer.attend(machine, 0, 1), shorter.attend(machine, 0, 1)))
                     << isa << ", " << rows;
             }
         }
@@ -394,8 +394,7 @@ TEST(LatentKernels, digits_of_weights_are_nearest_and_equal_in_every_table) {
                     const auto at = static_cast<size_t>(r);
                     ASSERT_GE(high[r], 0);
                     ASSERT_GE(low[r], 0);
-                    const double expected =
-                        r < n ? double{weights[at]} * double{scales[at]} : 0.0;
+                    const double expected = r < n ? double{weights[at]} * double{scales[at]} : 0.0;
                     ASSERT_NEAR(expected, double{unit} * (128 * high[r] + low[r]),
                                 0.501 * double{unit} + double{kWeightSmallest})
                         << isa << ", " << n << " rows, row " << r;

@@ -1,5 +1,5 @@
-// A model's promises hold for every format of its cache: bits do not depend on chunks, decode steps,
-// forks or truncation, and logits stay near those of an f32 cache.
+// A model's promises hold for every format of its cache: bits do not depend on chunks, decode
+// steps, forks or truncation, and logits stay near those of an f32 cache.
 
 #include <gtest/gtest.h>
 
@@ -66,7 +66,8 @@ TEST_P(CacheFormat, past_1024_tokens_a_step_equals_the_row_of_a_prefill) {
     run_tokens(loaded, slot, stem, 256);
     for (size_t i = 1022; i < tokens.size(); ++i) {
         const std::vector<float> row = run_tokens(loaded, slot, {tokens[i]}, 1);
-        ASSERT_TRUE(std::equal(row.begin(), row.end(), whole.begin() + static_cast<int64_t>(i) * 23))
+        ASSERT_TRUE(
+            std::equal(row.begin(), row.end(), whole.begin() + static_cast<int64_t>(i) * 23))
             << i;
     }
 }

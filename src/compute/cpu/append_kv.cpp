@@ -60,7 +60,8 @@ void append_kv_row(const KernelTable& kernels, const KvRows& rows, const float* 
                    const KvPlace& place) {
     switch (rows.format) {
         case KvFormat::kF32:
-            std::copy_n(x, rows.width, reinterpret_cast<float*>(place.page) + place.row * rows.width);
+            std::copy_n(x, rows.width,
+                        reinterpret_cast<float*>(place.page) + place.row * rows.width);
             return;
         case KvFormat::kBf16:
             std::transform(x, x + rows.width,

@@ -149,14 +149,11 @@ void Attention::run(const SharedAttention& args) {
     const SpanKernels& spans = span_kernels(args.visible[0].format);
     const int64_t stride = spans.value_stride(args);
     const int64_t queries = tokens * heads;
-    const int64_t work = rows_all * args.n_sets * args.heads_per_set *
-                         (args.key_width + args.value_width);
-    const Plan plan{args,
-                    spans,
-                    stride,
-                    round_up<int64_t>(spans.scratch_floats(args, queries), 16),
-                    queries,
-                    work < kInlineWork ? int64_t{1} << 30 : 1};
+    const int64_t work =
+        rows_all * args.n_sets * args.heads_per_set * (args.key_width + args.value_width);
+    const Plan plan{args,    spans,
+                    stride,  round_up<int64_t>(spans.scratch_floats(args, queries), 16),
+                    queries, work < kInlineWork ? int64_t{1} << 30 : 1};
     if (static_cast<int64_t>(pieces_.size()) < 2 * threads && spans_all > n_tokens) {
         run_split(plan);
     } else {
@@ -226,8 +223,8 @@ void Attention::run_split(const Plan& plan) {
             const int64_t p = unit % n_pieces;
             const int64_t span = unit / n_pieces;
             const AttentionPiece& piece = pieces_[static_cast<size_t>(p)];
-            const SpanWork work{kernels_,     plan.args, piece, span * kSpanRows,
-                                lease.data(), partial.at(p, span)};
+            const SpanWork work{kernels_,         plan.args,    piece,
+                                span * kSpanRows, lease.data(), partial.at(p, span)};
             if (work.begin < work.visible(piece.n_tokens - 1).n_rows) {
                 plan.spans.attend(work);
             }

@@ -1,11 +1,11 @@
 #pragma once
 // Attention over cached rows, for both kinds of attention and every row format.
 //
-// Rows are taken in spans of kSpanRows by absolute position. A span gives, for every token and head,
-// the highest score, the sum of exp(score - highest) and the sum of values weighted by it; spans are
-// merged in order (merge_row). So bits depend on nothing but the rows a token sees: not on the chunk
-// it came in, its batch mates, or which thread took which span; no T x T matrix exists and scratch
-// does not grow with the context.
+// Rows are taken in spans of kSpanRows by absolute position. A span gives, for every token and
+// head, the highest score, the sum of exp(score - highest) and the sum of values weighted by it;
+// spans are merged in order (merge_row). So bits depend on nothing but the rows a token sees: not
+// on the chunk it came in, its batch mates, or which thread took which span; no T x T matrix exists
+// and scratch does not grow with the context.
 
 #include <span>
 #include <vector>

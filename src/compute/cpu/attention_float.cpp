@@ -65,15 +65,16 @@ void attend(const SpanWork& work) {
     float* scores = work.scratch + bf16_floats(args);
     for_each_block(work, [&](int64_t first, int64_t n, const float* rows) {
         for (int64_t t = work.first_token(first); t < piece.n_tokens; ++t) {
-            work.kernels.products({.rows = rows + args.key_offset + set * args.key_width,
-                                   .row_stride = width,
-                                   .n_rows = work.seen(t, first, n),
-                                   .x = work.query(t * piece.n_heads),
-                                   .x_stride = args.key_width,
-                                   .n_x = piece.n_heads,
-                                   .n_cols = args.key_width,
-                                   .out = scores + t * piece.n_heads * kSpanRows + first - work.begin,
-                                   .out_stride = kSpanRows});
+            work.kernels.products(
+                {.rows = rows + args.key_offset + set * args.key_width,
+                 .row_stride = width,
+                 .n_rows = work.seen(t, first, n),
+                 .x = work.query(t * piece.n_heads),
+                 .x_stride = args.key_width,
+                 .n_x = piece.n_heads,
+                 .n_cols = args.key_width,
+                 .out = scores + t * piece.n_heads * kSpanRows + first - work.begin,
+                 .out_stride = kSpanRows});
         }
     });
     work.soften(scores);

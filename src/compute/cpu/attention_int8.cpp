@@ -106,19 +106,18 @@ void score_page(const SpanWork& work, const KvRows& rows, const Buffers& buffers
     for (int64_t b = 0; b < rows.n_blocks(); ++b) {
         const KvBlock block = rows.block(b);
         const int64_t at = block.query * n + i;
-        work.kernels.latent->keys(
-            {.panels = codes_at(page, block),
-             .panel_stride = block.stored * kPanelRows,
-             .n_panels = ceil_div(page.n, kPanelRows),
-             .n_groups = block.stored / kPanelGroup,
-             .scales = scales_at(page, block),
-             .x = buffers.x.values + at * kPanelColumns,
-             .x_scales = buffers.x.scales + at,
-             .x_totals = buffers.x.totals + at,
-             .n_x = n - i,
-             .out = buffers.scores + i * kSpanRows + page.first - work.begin,
-             .out_stride = kSpanRows,
-             .add = b > 0});
+        work.kernels.latent->keys({.panels = codes_at(page, block),
+                                   .panel_stride = block.stored * kPanelRows,
+                                   .n_panels = ceil_div(page.n, kPanelRows),
+                                   .n_groups = block.stored / kPanelGroup,
+                                   .scales = scales_at(page, block),
+                                   .x = buffers.x.values + at * kPanelColumns,
+                                   .x_scales = buffers.x.scales + at,
+                                   .x_totals = buffers.x.totals + at,
+                                   .n_x = n - i,
+                                   .out = buffers.scores + i * kSpanRows + page.first - work.begin,
+                                   .out_stride = kSpanRows,
+                                   .add = b > 0});
     }
 }
 

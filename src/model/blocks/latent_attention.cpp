@@ -154,7 +154,8 @@ class LatentAttention final : public AttentionBlock {
             const Rows kv = pass.scratch.rows(Scratch::kExpanded, seen.n_rows, width);
             for (int64_t begin = 0; begin < seen.n_rows; begin += seen.page_tokens) {
                 const int64_t count = std::min(seen.page_tokens, seen.n_rows - begin);
-                expand_page(pass, reinterpret_cast<const float*>(seen.pages[begin / seen.page_tokens]),
+                expand_page(pass,
+                            reinterpret_cast<const float*>(seen.pages[begin / seen.page_tokens]),
                             {kv.row(begin), count, width, width});
             }
             const auto* page = reinterpret_cast<const std::byte*>(kv.data);

@@ -16,7 +16,7 @@ inline constexpr BlockKernels kAvx2Blocks = wide_blocks<Avx2Bytes>();
 
 }  // namespace
 
-extern constexpr KernelTable kAvx2Kernels = 
+extern constexpr KernelTable kAvx2Kernels =
     wide_table<Avx2>("avx2", &kAvx2Int8, &kAvx2Blocks, &kAvx2Latent);
 
 }  // namespace nereus

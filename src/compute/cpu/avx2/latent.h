@@ -19,8 +19,8 @@ struct LatentAvx2 : Int8Avx2 {
         return ints(_mm256_add_epi32(raw(sum), _mm256_madd_epi16(pairs, _mm256_set1_epi16(1))));
     }
     static __m128i pack(__m256i low, __m256i high) {
-        const __m256i packed = _mm256_packus_epi16(_mm256_packs_epi32(low, high),
-                                                   _mm256_setzero_si256());
+        const __m256i packed =
+            _mm256_packus_epi16(_mm256_packs_epi32(low, high), _mm256_setzero_si256());
         // packs works within halves of a register: the four-byte pieces are put in order after it
         const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 3, 6, 7);
         return _mm256_castsi256_si128(_mm256_permutevar8x32_epi32(packed, order));

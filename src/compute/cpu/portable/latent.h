@@ -16,7 +16,8 @@ void portable_latent_product(const LatentProductArgs& args) {
                                   lane % kPanelRows * kPanelGroup;
             int32_t sum = 0;
             for (int64_t c = 0; c < args.n_groups * kPanelGroup; ++c) {
-                const uint8_t byte = four[c / kPanelGroup * kPanelRows * kPanelGroup + c % kPanelGroup];
+                const uint8_t byte =
+                    four[c / kPanelGroup * kPanelRows * kPanelGroup + c % kPanelGroup];
                 sum += (kBias != 0 ? byte - kBias : static_cast<int8_t>(byte)) * x[c];
             }
             float& out = args.out[i * args.out_stride + lane];

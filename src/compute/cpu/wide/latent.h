@@ -31,7 +31,8 @@ struct ValueBytes {
     }
 };
 
-/// P panels from `panel` on against x rows i .. i + T - 1. R registers hold four bytes of their rows.
+/// P panels from `panel` on against x rows i .. i + T - 1. R registers hold four bytes of their
+/// rows.
 template <class I, class Bytes, int P, int T>
 __attribute__((noinline)) void latent_tile(const LatentProductArgs& args, int64_t panel,
                                            int64_t i) {
