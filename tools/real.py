@@ -125,7 +125,7 @@ class Server:
         request = urllib.request.Request(f"http://127.0.0.1:{PORT}{path}",
                                          json.dumps(body).encode(),
                                          {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=300) as reply:
+        with urllib.request.urlopen(request, timeout=1800) as reply:
             return json.load(reply)
 
     def ids(self, text):
