@@ -23,7 +23,7 @@ double rate(int64_t n, double ms) { return ms > 0 ? static_cast<double>(n) * 100
 class ReplyReader {
   public:
     ReplyReader(const Tokenizer& tokenizer, const std::vector<int32_t>& stop_ids,
-                ReplySyntax syntax)
+                const ReplySyntax& syntax)
         : tokenizer_(tokenizer), stop_ids_(stop_ids), syntax_(syntax), parser_(syntax) {}
 
     std::vector<ReplyEvent> take(int32_t id, Answer& answer) {

@@ -2,8 +2,8 @@
 """How right `nereus plan` is: what it forecasts beside what `nereus bench` measures.
 
 Each case is a model (made by `nereus synth` where it is not a file) and a budget. The machine is
-measured once by `nereus doctor`; every case is forecast before it is run. A case is right when decode
-and prefill are both within 15 %.
+measured once by `nereus doctor`; every case is forecast before it is run. A case is right when
+decode and prefill are both within 15 %.
 
 usage: plan_score.py [--models FOLDER] [--case NAME ...] [--json OUT]
   models go to FOLDER (default build/plan-score), are kept there and made once

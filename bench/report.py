@@ -148,8 +148,8 @@ def plan_table(report):
             f"{100 * report['within']:.0f} %.\n\n" + rows_table(head, right(6, 2), rows))
 
 
-TABLES = {"cache": cache_table, "plan": plan_table, "roof": roof_table, "ops": ops_table, "model": model_table, "peers": peers_table,
-          "quality": quality_table}
+TABLES = {"cache": cache_table, "plan": plan_table, "roof": roof_table, "ops": ops_table,
+          "model": model_table, "peers": peers_table, "quality": quality_table}
 
 
 def block(report):

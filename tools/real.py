@@ -16,7 +16,8 @@ another order, and a sum that moves by one rounding moves an 8-bit step now and 
 with itself differs by 0.1 to 0.4 % between its caches and attention kernels
 (docs/decisions/0006). The limit is 0.3 % to the nearest of three ways it has of computing the
 same file. The same weights written out as F32 by llama-quantize against ours with --activations
-f32: both compute the same numbers, the limit is 0.02 %. Greedy answers are compared both ways.
+f32: both compute the same numbers, the limit is 0.02 %. Greedy answers are compared both ways: on
+the file ours is one of the three, or leaves them at a token where they leave one another.
 Without the files a comparison is skipped with a sentence.
 """
 
@@ -69,6 +70,7 @@ class Peer:
     """llama.cpp's programs."""
 
     EXACT_CACHE = ["-ctk", "f32", "-ctv", "f32", "-fa", "off"]  # not rounded to F16
+    WAYS = ((), ("-fa", "off"), tuple(EXACT_CACHE))  # of computing the same file
 
     def __init__(self, folder):
         self.folder = folder
@@ -100,10 +102,10 @@ class Peer:
 class Server:
     """llama-server on one model, for token ids and greedy answers."""
 
-    def __init__(self, peer, model):
+    def __init__(self, peer, model, flags=()):
         self.process = subprocess.Popen(
             [peer.folder / "llama-server", "-m", str(model), "-t", str(THREADS), "-c", "1024",
-             "--port", str(PORT), "--host", "127.0.0.1"],
+             "--port", str(PORT), "--host", "127.0.0.1", *flags],
             env=peer.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def __enter__(self):
@@ -123,7 +125,7 @@ class Server:
         request = urllib.request.Request(f"http://127.0.0.1:{PORT}{path}",
                                          json.dumps(body).encode(),
                                          {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=300) as reply:
+        with urllib.request.urlopen(request, timeout=1800) as reply:
             return json.load(reply)
 
     def ids(self, text):
@@ -175,7 +177,7 @@ class Comparison:
 
         rounded = ours()
         theirs = {flags: self.peer.perplexity(model, flags)
-                  for flags in ((), ("-fa", "off"), tuple(self.peer.EXACT_CACHE))}
+                  for flags in self.peer.WAYS}
         gaps = {flags: rounded / value - 1 for flags, value in theirs.items()}
         best = min(gaps.values(), key=abs)
         listed = ", ".join(f"{theirs[f]:.4f} ({' '.join(f) or 'default'}: {100 * gaps[f]:+.3f} %)"
@@ -198,20 +200,42 @@ class Comparison:
         self.say(not wrong, f"{model.name}: ids of {len(strings)} strings, {len(wrong)} differ"
                  + (f", first {wrong[0]!r}" if wrong else ""))
 
-    def answers(self, model, server, scratch, *flags):
+    def answer(self, model, prompt, scratch, *flags):
+        """The prompt's ids and our greedy answer to them."""
+        file = scratch / "request.json"
+        file.write_text(json.dumps({"messages": [{"role": "user", "content": prompt}],
+                                    "add_generation_prompt": True}))
+        ids = json.loads(nereus("template", model, "--request", file, "--tokens"))
+        file.write_text(json.dumps(ids))
+        return ids, json.loads(nereus("eval", "greedy", model, "--tokens", file, "-n", N_ANSWER,
+                                      *flags))
+
+    def exact_answers(self, model, server, scratch):
         for prompt in PROMPTS:
-            file = scratch / "request.json"
-            file.write_text(json.dumps({"messages": [{"role": "user", "content": prompt}],
-                                        "add_generation_prompt": True}))
-            ids = json.loads(nereus("template", model, "--request", file, "--tokens"))
-            file.write_text(json.dumps(ids))
-            ours = json.loads(nereus("eval", "greedy", model, "--tokens", file, "-n", N_ANSWER,
-                                     *flags))
-            theirs = server.greedy(ids)
-            same = ours[:len(theirs)] == theirs  # theirs ends at the end of the answer
-            self.say(same, f"{model.name} {' '.join(flags)}: greedy answer to {prompt!r}: "
-                     f"{len(theirs)} tokens "
-                     + ("equal" if same else f"differ: {ours} and {theirs}"))
+            ids, ours = self.answer(model, prompt, scratch, *FLOATS)
+            theirs = server.greedy(ids)  # ends at the end of the answer
+            same = ours[:len(theirs)] == theirs
+            self.say(same, f"{model.name} as F32: greedy answer to {prompt!r}: {len(theirs)} "
+                     "tokens " + ("equal" if same else f"differ: {ours} and {theirs}"))
+
+    def answers(self, model, scratch):
+        """Ours is one of llama.cpp's, or leaves them where they leave one another."""
+        asked = {prompt: self.answer(model, prompt, scratch) for prompt in PROMPTS}
+        theirs = {prompt: [] for prompt in PROMPTS}
+        for way in self.peer.WAYS:
+            with Server(self.peer, model, way) as server:
+                for prompt, (ids, _) in asked.items():
+                    theirs[prompt].append(server.greedy(ids))
+        for prompt, (_, ours) in asked.items():
+            equal = [" ".join(way) or "default" for way, answer in zip(self.peer.WAYS,
+                                                                       theirs[prompt])
+                     if ours[:len(answer)] == answer]
+            shared = os.path.commonprefix(theirs[prompt])
+            good = bool(equal) or (len(shared) < min(map(len, theirs[prompt]))
+                                   and ours[:len(shared)] == shared)
+            self.say(good, f"{model.name}: greedy answer to {prompt!r} equals llama.cpp's by "
+                     f"{', '.join(equal) or 'none'} of its three ways, which share "
+                     f"{len(shared)} tokens" + ("" if equal else f": {ours}, {theirs[prompt]}"))
 
     def model(self, model, scratch):
         expanded = scratch / "expanded.gguf"
@@ -219,9 +243,9 @@ class Comparison:
         self.perplexity(model, expanded if model.stat().st_size < EXACT_BYTES_MAX else None)
         with Server(self.peer, model) as server:
             self.tokens(model, server, scratch)
-            self.answers(model, server, scratch)
+        self.answers(model, scratch)
         with Server(self.peer, expanded) as server:
-            self.answers(model, server, scratch, *FLOATS)
+            self.exact_answers(model, server, scratch)
 
     def speed(self, model):
         ours = json.loads(nereus("bench", model, "--threads", THREADS, "--prompt", 1, "--generate",

@@ -24,7 +24,10 @@ void encode_panel(const Format& format, const float* rows, int64_t row_stride, i
         values.fill(0.0F);
         weights.fill(0.0F);
         for (int64_t r = 0; r < n_rows; ++r) {
-            std::copy_n(rows + r * row_stride + column, n, values.data() + r * kPanelColumns);
+            const float* row = rows + r * row_stride + column;
+            std::transform(row, row + n, values.data() + r * kPanelColumns, [](float x) {
+                return std::clamp(x, -kLargestPanelNumber, kLargestPanelNumber);
+            });
         }
         if (importance != nullptr) {
             std::copy_n(importance + column, n, weights.data());

@@ -22,6 +22,10 @@ inline constexpr int64_t kPanelColumns = 128;
 /// Four neighbouring columns of a row lie together: what a dot-product instruction takes.
 inline constexpr int64_t kPanelGroup = 4;
 
+/// The largest scale times the largest w8. The squares of larger errors would overflow a float and
+/// leave an encoder without a best choice.
+inline constexpr float kLargestPanelNumber = 65504.0F * 127.0F;
+
 /// How hard an encoder searches for scales.
 enum class EncodeEffort { kFast, kBest };
 
@@ -37,7 +41,7 @@ struct PanelFormat {
     double bits_per_weight;  ///< scales included
     /// The block's integers [16, 128] and the 16 scales: the definition of the format.
     void (*unpack)(const std::byte* block, int8_t* values, float* scales);
-    /// Rounds a block. Every number is finite.
+    /// Rounds a block. No magnitude is above kLargestPanelNumber.
     void (*encode)(const PanelValues& values, std::byte* block);
 };
 
@@ -66,7 +70,8 @@ static_assert(Q4Layout::kBytes == 1152 && Q2Layout::kBytes == 736, "4.5 and 2.87
 inline int64_t panel_blocks(int64_t cols) { return (cols + kPanelColumns - 1) / kPanelColumns; }
 inline int64_t panel_count(int64_t rows) { return (rows + kPanelRows - 1) / kPanelRows; }
 
-/// Rounds rows [0, n_rows) of n_cols floats, n_rows <= 16, into the blocks of one panel.
+/// Rounds rows [0, n_rows) of n_cols finite floats, n_rows <= 16, into the blocks of one panel;
+/// larger numbers than kLargestPanelNumber count as that.
 /// importance: null or [n_cols].
 void encode_panel(const Format& format, const float* rows, int64_t row_stride, int64_t n_rows,
                   int64_t n_cols, const float* importance, EncodeEffort effort, std::byte* out);

@@ -21,8 +21,6 @@ namespace nereus {
 inline constexpr int kStepMax = 16;
 /// Magnitudes above it would leave int8 when a run is shifted by one offset.
 inline constexpr float kFullScale = 126.0F;
-/// No scale reaches further; the squares of larger errors would overflow and leave no best choice.
-inline constexpr float kLargestNumber = 65504.0F * 127.0F;
 
 /// Steps and offsets of one row's runs, and the scale they share.
 template <int kRuns>
@@ -258,12 +256,7 @@ void encode_codes(const PanelValues& from, std::byte* block) {
     even.fill(1.0F);
     const float* weights = from.importance == nullptr ? even.data() : from.importance;
     for (int64_t r = 0; r < kPanelRows; ++r) {
-        std::array<float, kPanelColumns> values;
-        for (int64_t c = 0; c < kPanelColumns; ++c) {
-            values[static_cast<size_t>(c)] =
-                std::clamp(from.values[r * kPanelColumns + c], -kLargestNumber, kLargestNumber);
-        }
-        CodeSearch<kBits, kColumns> search(values.data(), weights, from.effort);
+        CodeSearch<kBits, kColumns> search(from.values + r * kPanelColumns, weights, from.effort);
         const auto row = search.find();
         std::array<int, kPanelColumns> codes;
         search.codes_of(row, codes.data());
