@@ -15,6 +15,7 @@
 //   exp           one polynomial (cpu/math.h), the same fused operations in every table.
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -38,6 +39,9 @@ struct MatmulTask {
     const float* bias = nullptr;
     bool transposed = false;
 };
+
+/// Sees the products of a matmul, on the caller's thread, before they run.
+using ProductObserver = std::function<void(std::span<const MatmulTask> tasks)>;
 
 /// Pages of a cached sequence: row p lies in pages[p / page_tokens] at (p % page_tokens) * width.
 struct PagedRows {
@@ -132,6 +136,8 @@ class Backend {
     /// multiply-adds in order of j. slots, weights [n_tokens, top_k].
     virtual void combine_rows(ConstRows x, const int32_t* slots, const float* weights,
                               int64_t top_k, Rows out) = 0;
+    /// From now on every matmul is shown to it; null: no longer. For statistics of activations.
+    virtual void observe_products(ProductObserver observer) = 0;
 };
 
 /// Names of the kernel tables this CPU can run, fastest first; the last is "portable".

@@ -156,6 +156,27 @@ class CheckpointRepack final : public Repack {
     const std::vector<ModelTensor>& tensors() const override { return tensors_; }
     int64_t n_left_out() const override { return n_left_out_; }
 
+    Result<int64_t> n_unseen_experts(const ImportanceOf& importance) const override {
+        int64_t n_unseen = 0;
+        for (size_t i = 0; i < bound_.size(); ++i) {
+            const ModelTensor& tensor = bound_[i].tensor;
+            if (tensor.role == TensorRole::kVector || tensor.role == TensorRole::kEmbedding ||
+                importance(RowReader(config_, bound_[i]).origin(0), tensor.cols) != nullptr) {
+                continue;
+            }
+            if (tensor.role != TensorRole::kRoutedExpert) {
+                return make_error(ErrorCode::kInvalidArgument,
+                                  "{}: tensor {}: no statistics of its inputs; expected them from "
+                                  "a run of the same model",
+                                  checkpoint_.path().string(), tensor.name);
+            }
+            const bool counted = i > 0 && bound_[i - 1].tensor.expert == tensor.expert &&
+                                 bound_[i - 1].tensor.layer == tensor.layer;
+            n_unseen += counted ? 0 : 1;
+        }
+        return n_unseen;
+    }
+
     Status write(PackWriter& writer, ThreadPool& pool, const ImportanceOf& importance,
                  const std::function<void()>& progress) override {
         size_t tensor = 0;

@@ -36,7 +36,10 @@ class Repack {
     virtual const std::vector<ModelTensor>& tensors() const = 0;
     /// Tensors of the checkpoint that a pack leaves out (multi-token prediction).
     virtual int64_t n_left_out() const = 0;
-    /// Writes what the writer still wants. errors: corrupt (a number that is not finite), io
+    /// How many routed experts a text left without any input; they are rounded as if all columns
+    /// mattered alike. errors: invalid_argument (another matrix has none; names it)
+    virtual Result<int64_t> n_unseen_experts(const ImportanceOf& importance) const = 0;
+    /// Writes what the writer still wants. importance may be null. errors: corrupt (a number that is not finite), io
     virtual Status write(PackWriter& writer, ThreadPool& pool, const ImportanceOf& importance,
                          const std::function<void()>& progress) = 0;
 };
