@@ -135,8 +135,8 @@ Result<ExitCode> eval_perplexity(const PerplexityFlags& flags, const CommonOptio
     NEREUS_TRY(need_tokenizer(opened.text));
     const std::string raw = NEREUS_TRY(read_input(flags.text));
     EvalSequence sequence = NEREUS_TRY(EvalSequence::create(*opened.model, flags.context));
-    const std::vector<int32_t> ids = NEREUS_TRY(
-        text_windows(opened.text, raw, flags.context, flags.windows, flags.text));
+    const std::vector<int32_t> ids =
+        NEREUS_TRY(text_windows(opened.text, raw, flags.context, flags.windows, flags.text));
     if (!flags.ids_out.empty()) {
         NEREUS_TRY(write_file_atomic(flags.ids_out, dump_json(Json(ids)) + "\n"));
     }

@@ -23,10 +23,8 @@ Result<InputStatistics> measure_importance(const Checkpoint& checkpoint, const I
     // Only sums of squares come of it, so the fast rounding of activations is good enough.
     const auto backend = NEREUS_TRY(create_cpu_backend(pool, common.isa));
     const auto model = NEREUS_TRY(load_model(checkpoint, *backend));
-    const int64_t context =
-        std::min(kImportanceContext, model->config().max_position_embeddings);
-    const auto ids =
-        NEREUS_TRY(text_windows(opened, text.raw, context, text.n_windows, text.path));
+    const int64_t context = std::min(kImportanceContext, model->config().max_position_embeddings);
+    const auto ids = NEREUS_TRY(text_windows(opened, text.raw, context, text.n_windows, text.path));
     EvalSequence sequence = NEREUS_TRY(EvalSequence::create(*model, context));
     InputStatistics statistics;
     backend->observe_products([&](auto tasks) { statistics.add(tasks, pool); });

@@ -22,6 +22,7 @@ constexpr int64_t kWindows = 32;
 struct PackFlags {
     std::string model, format, out, importance;
     int64_t windows = kWindows;
+    bool published_basis = false;
     bool verify = false;
 };
 
@@ -87,8 +88,8 @@ std::string importance_options(const PackFlags& flags, const std::string& text) 
 Result<InputStatistics> statistics_of(const PackFlags& flags, const std::string& text,
                                       const Checkpoint& checkpoint, const Repack& repack,
                                       ThreadPool& pool, const CommonOptions& common) {
-    auto statistics = NEREUS_TRY(measure_importance(
-        checkpoint, {flags.importance, text, flags.windows}, pool, common));
+    auto statistics = NEREUS_TRY(
+        measure_importance(checkpoint, {flags.importance, text, flags.windows}, pool, common));
     const int64_t n_unseen = NEREUS_TRY(repack.n_unseen_experts(importance_of(statistics)));
     if (n_unseen > 0) {
         say(fmt::format("{} routed experts saw no token of {}; their columns count alike", n_unseen,
@@ -102,10 +103,13 @@ Result<ExitCode> pack_model(const PackFlags& flags, const CommonOptions& common)
     const std::string text =
         flags.importance.empty() ? "" : NEREUS_TRY(read_input(flags.importance));
     const auto checkpoint = NEREUS_TRY(open_checkpoint(flags.model));
+    const bool turned = recipe->rounds && !flags.published_basis;
     const auto repack =
-        NEREUS_TRY(Repack::plan(*checkpoint, *recipe, importance_options(flags, text)));
+        NEREUS_TRY(Repack::plan(*checkpoint, *recipe, importance_options(flags, text),
+                                turned ? PackBasis::kTurned : PackBasis::kPublished));
     if (repack->n_left_out() > 0) {
-        say(fmt::format("{} tensors that the forward pass does not use (multi-token prediction) "
+        say(
+            fmt::format("{} tensors that the forward pass does not use (multi-token prediction) "
                         "are left out",
                         repack->n_left_out()));
     }
@@ -156,6 +160,8 @@ CommandBody setup(CLI::App& app, const CommonOptions& common) {
                    fmt::format("of 512 tokens of that text (default {}; 0: all)", kWindows))
         ->check(CLI::Range(int64_t{0}, int64_t{1} << 24))
         ->type_name("N");
+    app.add_flag("--published-basis", flags->published_basis,
+                 "do not turn the residual stream before rounding");
     app.add_flag("--verify", flags->verify,
                  "compare every checksum, of the new pack or, alone, of MODEL");
     return [flags, &common] { return pack(*flags, common); };

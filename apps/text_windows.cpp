@@ -31,8 +31,7 @@ Result<std::vector<int32_t>> text_windows(const OpenedText& text, std::string_vi
                           "{}: the text has {} tokens, one window needs {} (see --context)", origin,
                           ids.size(), context);
     }
-    const size_t n =
-        n_windows == 0 ? n_whole : std::min(n_whole, static_cast<size_t>(n_windows));
+    const size_t n = n_windows == 0 ? n_whole : std::min(n_whole, static_cast<size_t>(n_windows));
     ids.resize(n * window);
     for (size_t at = 0; at < ids.size() && text.text_needs_bos && text.bos_id; at += window) {
         ids[at] = *text.bos_id;

@@ -27,8 +27,8 @@ void InputStatistics::add(std::span<const MatmulTask> tasks, ThreadPool& pool) {
     for (const MatmulTask& task : tasks) {
         Input& input = inputs_[task.weight.data];
         const int64_t n = task.x.n_cols;
-        input.end = task.weight.data +
-                    task.weight.format->matrix_bytes(task.weight.rows, task.weight.cols);
+        input.end =
+            task.weight.data + task.weight.format->matrix_bytes(task.weight.rows, task.weight.cols);
         input.columns.resize(static_cast<size_t>(n));
         pool.parallel_for(ceil_div(n, kColumnsTogether), 1, [&](int64_t begin, int64_t end) {
             add_squares(task.x, begin * kColumnsTogether, std::min(n, end * kColumnsTogether),

@@ -106,7 +106,8 @@ TEST(InputStatistics, matrices_that_share_an_input_are_counted_one_by_one) {
     statistics.add(tasks, pool);
     statistics.finish();
     EXPECT_EQ(statistics.n_matrices(), 2);
-    EXPECT_EQ(statistics.weights_of(a.weight.data, 40)[3], statistics.weights_of(b.weight.data, 40)[3]);
+    EXPECT_EQ(statistics.weights_of(a.weight.data, 40)[3],
+              statistics.weights_of(b.weight.data, 40)[3]);
 }
 
 }  // namespace

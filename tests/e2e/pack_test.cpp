@@ -99,7 +99,7 @@ std::string long_text() {
 TEST(PackCommand, importance_weighs_the_rounding_and_is_part_of_what_a_pack_is) {
     const std::string seed = source("models/nereus-seed");
     const std::string folder = fresh("weighed");
-    const std::vector<std::string> words = {"pack",  seed,           "--format",  "q4",       "--out",
+    const std::vector<std::string> words = {"pack", seed,           "--format",  "q4",      "--out",
                                             folder, "--importance", long_text(), "--verify"};
     const ProcessResult first = run_program(words);
     ASSERT_EQ(first.exit_code, 0) << first.err;
@@ -132,14 +132,12 @@ TEST(PackCommand, importance_of_what_cannot_be_read_ends_in_one_line_and_leaves_
     const std::string folder = fresh("short");
     const fs::path text = scratch_folder() / "short.txt";
     std::ofstream(text) << "Too short.";
-    const ProcessResult brief =
-        run_program({"pack", source("models/nereus-seed"), "--format", "q4", "--out", folder,
-                     "--importance", text});
+    const ProcessResult brief = run_program({"pack", source("models/nereus-seed"), "--format", "q4",
+                                             "--out", folder, "--importance", text});
     EXPECT_EQ(brief.exit_code, 2);
     EXPECT_THAT(brief.err, HasSubstr("one window needs 512"));
-    const ProcessResult mute =
-        run_program({"pack", source("tests/golden/qwen2"), "--format", "q4", "--out", folder,
-                     "--importance", long_text()});
+    const ProcessResult mute = run_program({"pack", source("tests/golden/qwen2"), "--format", "q4",
+                                            "--out", folder, "--importance", long_text()});
     EXPECT_EQ(mute.exit_code, 2);
     EXPECT_THAT(mute.err, HasSubstr("tokenizer"));
     EXPECT_FALSE(fs::exists(folder));

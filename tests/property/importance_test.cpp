@@ -1,8 +1,10 @@
-// Importance of every source: whatever layout a model comes in, each matrix that a pack rounds finds
-// what entered it; packs weighed by it lose less where it counts, with the same bytes every time.
+// Importance of every source: whatever layout a model comes in, each matrix that a pack rounds
+// finds what entered it; packs weighed by it lose less where it counts, with the same bytes every
+// time.
 
 #include <gmock/gmock.h>
 
+#include "memory/weight_set.h"
 #include "model/input_statistics.h"
 #include "tests/support/packing.h"
 
@@ -34,8 +36,7 @@ struct Read {
     void pack(const std::filesystem::path& folder, const std::string& recipe) const {
         const auto repack = must(Repack::plan(*loaded.checkpoint, *must(find_recipe(recipe)), "x"));
         const auto writer = must(create_pack(folder, repack->content()));
-        EXPECT_TRUE(
-            repack->write(*writer, *loaded.pool, importance_of(statistics), [] {}).ok());
+        EXPECT_TRUE(repack->write(*writer, *loaded.pool, importance_of(statistics), [] {}).ok());
         EXPECT_TRUE(writer->finish().ok());
     }
 
@@ -124,8 +125,7 @@ TEST(Importance, a_weighed_pack_loses_less_in_the_columns_that_count) {
     const std::string name = "model.layers.1.self_attn.o_proj.weight";
     const StoredTensor* tensor = read.loaded.checkpoint->find(name);
     WeightSet weights(*read.loaded.checkpoint);
-    const Weight source =
-        must(weights.matrix(name, tensor->shape.rows(), tensor->shape.cols()));
+    const Weight source = must(weights.matrix(name, tensor->shape.rows(), tensor->shape.cols()));
     std::vector<float> exact(static_cast<size_t>(source.rows * source.cols));
     for (int64_t r = 0; r < source.rows; ++r) {
         source.format->decode_row(source.row(r), source.cols, exact.data() + r * source.cols);

@@ -70,7 +70,8 @@ class CodeSearch {
     };
 
   public:
-    explicit CodeSearch(const PanelValues& from) : best_effort_(from.effort == EncodeEffort::kBest) {
+    explicit CodeSearch(const PanelValues& from)
+        : best_effort_(from.effort == EncodeEffort::kBest) {
         for (int64_t c = 0; c < kPanelColumns; ++c) {
             const auto at = static_cast<size_t>(c);
             weights_[at] = from.importance == nullptr ? 1.0F : from.importance[c];
@@ -209,7 +210,8 @@ class CodeSearch {
         const RowLanes near = nearest(clamped(line.step * inverse, one, most));
         const RowLanes step = clamped(near + RowLanes::all(more), one, most);
         const RowLanes middle = (line.offset + line.step * (kTop / 2.0F)) * inverse;
-        const RowLanes offset = nearest(clamped(middle - step * (kTop / 2.0F), RowLanes::all(-1000.0F), far));
+        const RowLanes offset =
+            nearest(clamped(middle - step * (kTop / 2.0F), RowLanes::all(-1000.0F), far));
         return {step, clamped(offset + RowLanes::all(up), RowLanes::all(-128.0F),
                               RowLanes::all(127.0F) - step * kTop)};
     }
@@ -232,8 +234,7 @@ class CodeSearch {
         RowLanes errors;
         rounded.scale = scale;
         for (int64_t run = 0; run < kRuns; ++run) {
-            errors =
-                errors + round_run(run, scale, reach, rounded.runs[static_cast<size_t>(run)]);
+            errors = errors + round_run(run, scale, reach, rounded.runs[static_cast<size_t>(run)]);
         }
         return errors;
     }
