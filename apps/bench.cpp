@@ -4,12 +4,13 @@
 #include <memory>
 
 #include "apps/model_timing.h"
+#include "model/routing_source.h"
 
 namespace nereus {
 namespace {
 
 struct BenchFlags {
-    std::string model;
+    std::string model, routing;
     TimingPlan plan;
     bool json = false;
 };
@@ -24,6 +25,7 @@ std::string report(const OpenedModel& opened, const BenchFlags& flags, const Mod
     if (flags.json) {
         Json json;
         json["model"] = flags.model;
+        json["routing"] = flags.routing.empty() ? Json("of the model") : Json(flags.routing);
         json["version"] = NEREUS_VERSION;
         json.update(numbers);
         return dump_json(json) + "\n";
@@ -49,6 +51,12 @@ std::string report(const OpenedModel& opened, const BenchFlags& flags, const Mod
 
 Result<ExitCode> bench(const BenchFlags& flags, const CommonOptions& common) {
     const OpenedModel opened = NEREUS_TRY(open_model(flags.model, open_options(common)));
+    std::unique_ptr<RoutingSource> routing;
+    if (!flags.routing.empty()) {
+        routing = NEREUS_TRY(
+            replay_routing(NEREUS_TRY(read_routing_trace(flags.routing)), opened.model->config()));
+        opened.model->override_routing(routing.get());
+    }
     const ModelTiming timing = NEREUS_TRY(time_model(opened, flags.plan));
     return print_result(report(opened, flags, timing));
 }
@@ -76,6 +84,9 @@ CommandBody setup(CLI::App& app, const CommonOptions& common) {
     app.add_option("--repeat", flags->plan.n_repeat, "timed runs after one warm-up (default 5)")
         ->check(CLI::Range(int64_t{1}, kRepeatMax))
         ->type_name("R");
+    app.add_option("--routing", flags->routing,
+                   "a recorded routing trace that chooses the experts instead of the router")
+        ->type_name("TRACE");
     app.add_flag("--json", flags->json, "one JSON object");
     return [flags, &common] { return bench(*flags, common); };
 }

@@ -158,6 +158,19 @@ std::string describe_answer(const Answer& answer, int64_t context_tokens) {
         stats.n_prompt + stats.n_generated, context_tokens, finish_reason_name(answer.reason));
 }
 
+std::string describe_full_context(const Answer& answer, int64_t max_new_tokens,
+                                  int64_t context_tokens) {
+    const RequestStats& stats = answer.stats;
+    const bool as_asked = max_new_tokens > 0 && stats.n_generated >= max_new_tokens;
+    if (answer.reason != FinishReason::kLength || as_asked ||
+        stats.n_prompt + stats.n_generated < context_tokens) {
+        return "";
+    }
+    return fmt::format(
+        "the answer is not complete: {} tokens of prompt and {} of answer fill the context of {}",
+        stats.n_prompt, stats.n_generated, context_tokens);
+}
+
 std::string describe_thinking(const Answer& answer) {
     return fmt::format("thought for {:.1f} s, {} tokens", answer.reasoning_ms / 1000,
                        answer.n_reasoning);

@@ -55,6 +55,10 @@ Result<Answer> generate(const OpenedModel& opened, Engine& engine, ModelInput in
 std::string_view finish_reason_name(FinishReason reason);
 /// One line for people: tokens, times, speeds.
 std::string describe_answer(const Answer& answer, int64_t context_tokens);
+/// Why an answer ended before the model was done, with the numbers: the context is full; "" when it
+/// is not, or when the answer ended by itself or at the number of tokens asked for.
+std::string describe_full_context(const Answer& answer, int64_t max_new_tokens,
+                                  int64_t context_tokens);
 /// "thought for 1.2 s, 45 tokens"
 std::string describe_thinking(const Answer& answer);
 /// The "done" object of --json.

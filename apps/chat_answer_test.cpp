@@ -144,6 +144,21 @@ TEST(AnswerText, an_answer_without_times_divides_by_nothing) {
     EXPECT_EQ(answer_to_json(answer)["timing"]["decode_tokens_per_s"], 0.0);
 }
 
+TEST(AnswerText, a_full_context_is_told_from_the_limit_that_was_asked_for) {
+    Answer answer;
+    answer.reason = FinishReason::kLength;
+    answer.stats.n_prompt = 10;
+    answer.stats.n_generated = 6;
+    EXPECT_EQ(describe_full_context(answer, 0, 16),
+              "the answer is not complete: 10 tokens of prompt and 6 of answer fill the context of "
+              "16");
+    EXPECT_NE(describe_full_context(answer, 7, 16), "");
+    EXPECT_EQ(describe_full_context(answer, 6, 16), "");
+    EXPECT_EQ(describe_full_context(answer, 6, 100), "");
+    answer.reason = FinishReason::kStop;
+    EXPECT_EQ(describe_full_context(answer, 0, 16), "");
+}
+
 TEST(AnswerJson, has_usage_and_timing_in_milliseconds_with_three_decimals) {
     const Json json = answer_to_json(example());
     EXPECT_EQ(json["type"], "done");

@@ -154,7 +154,10 @@ class ChatLoop {
             stopped_at_ = Clock::now();
             note("[stopped; the answer so far is kept]");
         } else if (answer.reason == FinishReason::kLength) {
-            note("[the limit of tokens or of the context is reached]");
+            const std::string full = describe_full_context(answer, session_.settings.max_new_tokens,
+                                                           setup_.engine.limits().context_tokens);
+            note(full.empty() ? std::string("[the limit of tokens is reached]")
+                              : fmt::format("[{}; /undo or /clear makes room]", full));
         }
         if (setup_.show_stats) {
             note(statistics_.text);
@@ -193,7 +196,15 @@ Result<ExitCode> run_once(const ChatSetup& setup, ChatSession session, const std
         print_error(setup.streams.write_status.error());
         return kExitFailure;
     }
-    return interrupts.count() > 0 ? kExitInterrupted : kExitOk;
+    if (interrupts.count() > 0) {
+        return kExitInterrupted;
+    }
+    const std::string full = describe_full_context(answer, session.settings.max_new_tokens,
+                                                   setup.engine.limits().context_tokens);
+    if (!full.empty()) {
+        return make_error(ErrorCode::kOutOfMemory, "{}", full);
+    }
+    return kExitOk;
 }
 
 }  // namespace nereus

@@ -43,6 +43,7 @@ struct CommonOptions {
     std::string isa;                   ///< "": the fastest kernel table
     std::string format;                ///< "" or "auto": chosen from the model, see open.h
     std::string activations = "auto";  ///< or "f32", "int8": of quantised GGUF weights
+    std::string cache = "auto";        ///< or a name of kKvFormats
 };
 
 /// Runs the subcommand after parsing. An Error is printed and mapped by exit_code_of; a command
@@ -78,5 +79,7 @@ extern const Command kEvalCommand;
 extern const Command kBenchCommand;
 extern const Command kPackCommand;
 extern const Command kSynthCommand;
+extern const Command kDoctorCommand;
+extern const Command kPlanCommand;
 
 }  // namespace nereus

@@ -33,10 +33,10 @@ class ControlTable {
         int32_t id;
     };
 
-    /// The longest control token that `text` begins with.
-    const Entry* match(std::string_view text) const {
+    /// The longest control token that `text` begins with, of at most n_bytes_max bytes.
+    const Entry* match(std::string_view text, size_t n_bytes_max = std::string_view::npos) const {
         for (const Entry& entry : by_first_byte_[static_cast<unsigned char>(text[0])]) {
-            if (text.starts_with(entry.text)) {
+            if (entry.text.size() <= n_bytes_max && text.starts_with(entry.text)) {
                 return &entry;
             }
         }
@@ -47,27 +47,24 @@ class ControlTable {
     std::array<std::vector<Entry>, 256> by_first_byte_;
 };
 
-/// For every byte of the prompt: may it belong to a control token?
-std::vector<bool> trusted_bytes(const Prompt& prompt) {
-    std::vector<bool> trusted;
+/// For every byte of the prompt: how many bytes from it on may belong to a control token.
+std::vector<size_t> trusted_runs(const Prompt& prompt) {
+    std::vector<size_t> runs;
     for (const PromptPiece& piece : prompt.pieces) {
-        trusted.insert(trusted.end(), piece.text.size(), piece.trusted);
+        runs.insert(runs.end(), piece.text.size(), piece.trusted ? 1 : 0);
     }
-    return trusted;
-}
-
-bool all_trusted(const std::vector<bool>& trusted, size_t begin, size_t n) {
-    const auto first = trusted.begin() + static_cast<std::ptrdiff_t>(begin);
-    return std::find(first, first + static_cast<std::ptrdiff_t>(n), false) ==
-           first + static_cast<std::ptrdiff_t>(n);
+    for (size_t i = runs.size(); i-- > 1;) {
+        runs[i - 1] = runs[i - 1] == 0 ? 0 : runs[i] + 1;
+    }
+    return runs;
 }
 
 /// Some text of a message spells (part of) a control token.
-bool has_forged_control(std::string_view text, const std::vector<bool>& trusted,
+bool has_forged_control(std::string_view text, const std::vector<size_t>& trusted,
                         const ControlTable& table) {
     for (size_t i = 0; i < text.size(); ++i) {
         const ControlTable::Entry* entry = table.match(text.substr(i));
-        if (entry != nullptr && !all_trusted(trusted, i, entry->text.size())) {
+        if (entry != nullptr && entry->text.size() > trusted[i]) {
             return true;
         }
     }
@@ -80,12 +77,13 @@ struct Written {
     const ControlTable::Entry* entry;
 };
 
-std::vector<Written> written_controls(std::string_view text, const std::vector<bool>& trusted,
+std::vector<Written> written_controls(std::string_view text, const std::vector<size_t>& trusted,
                                       const ControlTable& table) {
     std::vector<Written> found;
     for (size_t i = 0; i < text.size();) {
-        const ControlTable::Entry* entry = trusted[i] ? table.match(text.substr(i)) : nullptr;
-        if (entry != nullptr && all_trusted(trusted, i, entry->text.size())) {
+        // What follows in a message may spell a longer token; the one written here still counts.
+        const ControlTable::Entry* entry = table.match(text.substr(i), trusted[i]);
+        if (entry != nullptr) {
             found.push_back({i, entry});
             i += entry->text.size();
         } else {
@@ -139,7 +137,7 @@ std::vector<int32_t> encode_guarded(const Tokenizer& tokenizer, std::string_view
 std::vector<int32_t> encode_prompt(const OpenedText& opened, const Prompt& prompt) {
     const Tokenizer& tokenizer = *opened.tokenizer;
     const std::string text = prompt.text();
-    const std::vector<bool> trusted = trusted_bytes(prompt);
+    const std::vector<size_t> trusted = trusted_runs(prompt);
     const ControlTable table(tokenizer);
     const std::vector<Written> written = written_controls(text, trusted, table);
     // Without a forged token the prompt is one text to the reference, and to us.

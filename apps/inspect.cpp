@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/units.h"
 #include "model/count.h"
+#include "model/kv_format.h"
 
 namespace nereus {
 namespace {
@@ -16,7 +17,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr uint64_t kConfigBytesMax = 16ULL << 20;
-constexpr int64_t kKvValueBytes = 4;  // KvCache keeps float32 rows
 
 struct FormatTotals {
     int64_t n_tensors = 0;
@@ -28,6 +28,12 @@ struct Report {
     bool has_weights = false;
     PartCounts bytes;  ///< estimated from the declared type without weights
     std::map<std::string, FormatTotals> formats;
+    bool has_panels = false;
+    KvFormat kv_format = KvFormat::kF32;
+
+    int64_t kv_bytes_per_token() const {
+        return kv_spec_of(config, kv_format, 1).bytes_per_token();
+    }
 };
 
 /// The config.json to read when there are no weights beside it; empty otherwise.
@@ -85,6 +91,7 @@ Result<Report> report_of_checkpoint(const fs::path& path) {
     const auto checkpoint = NEREUS_TRY(open_checkpoint(path));
     Report report;
     report.has_weights = true;
+    report.has_panels = has_panels(*checkpoint);
     report.config = NEREUS_TRY(config_of(*checkpoint));
     for (const StoredTensor& tensor : checkpoint->tensors()) {
         const int64_t n_bytes = stored_bytes(tensor);
@@ -163,8 +170,8 @@ Json report_json(const Report& report) {
     json["bytes"]["total"] = report.bytes.total() + report.bytes[ModelPart::kMtp];
     json["bytes"]["by_part"] = parts_json(report.bytes);
     json["bytes_per_token"] = bytes_per_token(report);
-    json["kv_bytes_per_token"] = kv_values_per_token(report.config) * kKvValueBytes;
-    json["kv_format"] = "f32";
+    json["kv_bytes_per_token"] = report.kv_bytes_per_token();
+    json["kv_format"] = kv_format_row(report.kv_format).name;
     return json;
 }
 
@@ -207,8 +214,8 @@ std::string report_text(const std::string& path, const Report& report) {
         }
     }
     out += fmt::format("read per token   {}\n", bytes_text(bytes_per_token(report)));
-    out += fmt::format("cache per token  {} (f32)\n",
-                       bytes_text(json["kv_bytes_per_token"].get<int64_t>()));
+    out += fmt::format("cache per token  {} ({})\n", bytes_text(report.kv_bytes_per_token()),
+                       kv_format_row(report.kv_format).name);
     for (const auto& [name, value] : json["dimensions"].items()) {
         out += fmt::format("{:<24} {}\n", name, value.get<int64_t>());
     }
@@ -220,19 +227,21 @@ struct InspectFlags {
     bool json = false;
 };
 
-Result<ExitCode> inspect(const InspectFlags& flags) {
+Result<ExitCode> inspect(const InspectFlags& flags, const CommonOptions& common) {
     const fs::path config = bare_config(flags.model);
-    const Report report =
+    Report report =
         NEREUS_TRY(config.empty() ? report_of_checkpoint(flags.model) : report_of_config(config));
+    report.kv_format =
+        NEREUS_TRY(choose_kv_format(cache_option(common), report.config, report.has_panels));
     return print_result(flags.json ? dump_json(report_json(report)) + "\n"
                                    : report_text(flags.model, report));
 }
 
-CommandBody setup(CLI::App& app, const CommonOptions&) {
+CommandBody setup(CLI::App& app, const CommonOptions& common) {
     auto flags = std::make_shared<InspectFlags>();
     app.add_option("MODEL", flags->model, "model folder, GGUF, or a bare config.json")->required();
     app.add_flag("--json", flags->json, "one JSON object");
-    return [flags] { return inspect(*flags); };
+    return [flags, &common] { return inspect(*flags, common); };
 }
 
 }  // namespace

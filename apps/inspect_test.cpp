@@ -274,6 +274,13 @@ TEST(Inspect, the_published_sizes_of_v3_come_from_its_dimensions_alone) {
     EXPECT_NEAR(report["parameters"]["total"].get<double>(), 671.0e9, 0.1e9);
     EXPECT_NEAR(report["parameters"]["active"].get<double>(), 37.55e9, 0.1e9);
     EXPECT_EQ(report["kv_bytes_per_token"], (512 + 64) * 61 * 4);
+    const auto with_cache = [&](const char* cache) {
+        return json_result({"inspect", path, "--cache", cache, "--json"});
+    };
+    EXPECT_EQ(with_cache("bf16")["kv_bytes_per_token"], (512 + 64) * 61 * 2);
+    // int8: the rope part twice, six scales
+    EXPECT_EQ(with_cache("int8")["kv_bytes_per_token"], (512 + 2 * 64 + 6 * 4) * 61);
+    EXPECT_EQ(with_cache("int8")["kv_format"], "int8");
     const std::string text = run_command({"inspect", path}).out;
     EXPECT_THAT(text, HasSubstr("671.0"));
     EXPECT_THAT(text, HasSubstr("(estimated from the declared type)"));

@@ -72,17 +72,21 @@ class Run {
     }
 
     Status fill_context() {
-        const std::vector<int64_t>& widths = cache_->spec().row_floats;
+        const KvSpec& spec = cache_->spec();
         for (const int32_t slot : slots_) {
             NEREUS_TRY(cache_->append(slot, plan_.n_context));
-            for (size_t layer = 0; layer < widths.size(); ++layer) {
+            for (size_t layer = 0; layer < spec.row_floats.size(); ++layer) {
+                const KvRows rows = spec.rows(static_cast<int64_t>(layer));
+                std::vector<float> row(static_cast<size_t>(rows.width));
                 for (int64_t p = 0; p < plan_.n_context; ++p) {
-                    float* row = cache_->row(static_cast<int64_t>(layer), slot, p);
                     const uint64_t bits = random_bits(2, layer, static_cast<uint64_t>(p));
-                    for (int64_t i = 0; i < widths[layer]; ++i) {
+                    for (size_t i = 0; i < row.size(); ++i) {
                         const auto value = static_cast<int>((bits >> (i % 57)) & 0x7f) - 64;
                         row[i] = static_cast<float>(value) / 64.0F;
                     }
+                    const KvPlace place = cache_->place(static_cast<int64_t>(layer), slot, p);
+                    opened_.backend->append_kv(
+                        {{row.data(), 1, rows.width, rows.width}, {&place, 1}, rows});
                 }
             }
         }

@@ -266,8 +266,9 @@ SamplingParams sampling_of(const Json& generation) {
     read_number(generation, "min_p", sampling.min_p);
     read_number(generation, "repetition_penalty", sampling.repetition_penalty);
     if (const auto top_k = generation.find("top_k");
-        top_k != generation.end() && top_k->is_number_integer() && *top_k >= 0) {
-        sampling.top_k = static_cast<int32_t>(std::min<int64_t>(top_k->get<int64_t>(), INT32_MAX));
+        top_k != generation.end() && top_k->is_number_unsigned()) {
+        sampling.top_k =
+            static_cast<int32_t>(std::min<uint64_t>(top_k->get<uint64_t>(), INT32_MAX));
     }
     if (generation.value("do_sample", Json(true)) == false) {
         sampling.temperature = 0;
@@ -314,6 +315,15 @@ Result<OpenedText> text_of(const Checkpoint& checkpoint, const std::string& form
 
 fs::path bundled_model() { return NEREUS_BUNDLED_MODEL; }
 
+std::optional<KvFormat> cache_option(const CommonOptions& common) {
+    for (const KvFormatRow& row : kKvFormats) {
+        if (row.name == common.cache) {
+            return row.format;
+        }
+    }
+    return std::nullopt;
+}
+
 OpenOptions open_options(const CommonOptions& common) {
     OpenOptions options;
     options.threads = common.threads;
@@ -322,6 +332,7 @@ OpenOptions open_options(const CommonOptions& common) {
     options.activations = common.activations == "f32"    ? ActivationsChoice::kF32
                           : common.activations == "int8" ? ActivationsChoice::kOfFormat
                                                          : ActivationsChoice::kAuto;
+    options.cache = cache_option(common);
     return options;
 }
 
@@ -357,6 +368,7 @@ Result<OpenedModel> open_model(const fs::path& path, const OpenOptions& options)
     }
     LoadOptions load;
     load.progress = options.progress;
+    load.cache = options.cache;
     opened.model = NEREUS_TRY(load_model(*opened.checkpoint, *opened.backend, load));
     opened.generation = NEREUS_TRY(generation_of(opened));
     return opened;

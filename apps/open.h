@@ -57,11 +57,15 @@ struct OpenOptions {
     std::string isa;     ///< "": the fastest
     std::string format;  ///< "", "auto" or a name of create_native_format
     ActivationsChoice activations = ActivationsChoice::kAuto;
+    std::optional<KvFormat> cache;  ///< as in LoadOptions
     LoadProgress progress;
 };
 
 /// The folder of the model that comes with the program.
 std::filesystem::path bundled_model();
+
+/// The format that --cache names; none for auto.
+std::optional<KvFormat> cache_option(const CommonOptions& common);
 
 /// The options that come from the command line.
 OpenOptions open_options(const CommonOptions& common);

@@ -19,7 +19,8 @@ namespace {
 // The first row is what runs without a subcommand.
 const Command* const kCommands[] = {&kRunCommand,        &kInspectCommand,  &kTokenizeCommand,
                                     &kDetokenizeCommand, &kTemplateCommand, &kEvalCommand,
-                                    &kBenchCommand,      &kPackCommand,     &kSynthCommand};
+                                    &kBenchCommand,      &kPackCommand,     &kSynthCommand,
+                                    &kDoctorCommand,     &kPlanCommand};
 
 constexpr ExitCodeRow kExitCodes[] = {
     {kExitOk, "done"},
@@ -44,7 +45,13 @@ constexpr CommonFlag kActivationsFlag = {
     "--activations",
     "of quantised GGUF weights. int8: rounded to 8 bits as llama.cpp does, fastest; f32: never; "
     "auto: int8 for blocks of 32, f32 for K-quants (default: auto)"};
-constexpr CommonFlag kCommonFlags[] = {kThreadsFlag, kIsaFlag, kFormatFlag, kActivationsFlag};
+constexpr CommonFlag kCacheFlag = {
+    "--cache",
+    "how attention's rows are kept. f32: exactly; bf16: half the bytes; int8: a quarter, multiplied "
+    "as integers, latent attention only; auto: int8 for packs that round to int8 anyway, else f32 "
+    "(default: auto)"};
+constexpr CommonFlag kCommonFlags[] = {kThreadsFlag, kIsaFlag, kFormatFlag, kActivationsFlag,
+                                       kCacheFlag};
 
 /// How many insertions, deletions, replacements and swaps of neighbours make b of a.
 size_t edits_between(std::string_view a, std::string_view b) {
@@ -124,6 +131,9 @@ void add_common(CLI::App& app, CommonOptions& common) {
     app.add_option(std::string(kActivationsFlag.name), common.activations,
                    std::string(kActivationsFlag.help))
         ->check(CLI::IsMember({"auto", "int8", "f32"}))
+        ->type_name("NAME");
+    app.add_option(std::string(kCacheFlag.name), common.cache, std::string(kCacheFlag.help))
+        ->check(CLI::IsMember({"auto", "f32", "bf16", "int8"}))
         ->type_name("NAME");
 }
 

@@ -225,7 +225,9 @@ CommandBody setup(CLI::App& app, const CommonOptions& common) {
     app.add_option("--layers", flags->n_layers, "only the first N layers")
         ->check(CLI::Range(int64_t{1}, int64_t{4096}))
         ->type_name("N");
-    app.add_option("--seed", flags->seed, "of the random numbers (default 1)")->type_name("S");
+    app.add_option("--seed", flags->seed, "of the random numbers (default 1)")
+        ->check(CLI::Range(uint64_t{0}, uint64_t{INT64_MAX}))
+        ->type_name("S");
     return [flags, &common] { return synth(*flags, common); };
 }
 

@@ -9,7 +9,8 @@
 #include "base/floats.h"
 #include "bench/machine.h"
 #include "bench/op_cases.h"
-#include "bench/roof.h"
+#include "compute/measure/rate_kernel.h"
+#include "compute/roof.h"
 
 namespace nereus {
 namespace {

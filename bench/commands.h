@@ -24,7 +24,12 @@ struct ModelOptions {
     int64_t n_prompt = 512, n_generate = 32, n_repeat = 5, chunk = 512;
 };
 
+struct CacheOptions {
+    std::vector<std::string> traces;  ///< files of routing_trace.h
+};
+
 int run_machine();
+int run_cache(const BenchOptions& options, const CacheOptions& cache);
 int run_roof(const BenchOptions& options);
 int run_ops(const BenchOptions& options, const OpsOptions& ops);
 int run_model(const BenchOptions& options, const ModelOptions& model);

@@ -1,5 +1,5 @@
-// nereus_bench roof | ops | model: what the machine can do, and how close the verbs and a model
-// come.
+// nereus_bench roof | ops | model | cache: what the machine can do, how close the verbs and a model
+// come, and what cache policies make of recorded routing.
 
 #include <CLI/CLI.hpp>
 
@@ -9,6 +9,7 @@ int main(int argc, char** argv) {
     nereus::BenchOptions options;
     nereus::OpsOptions ops;
     nereus::ModelOptions model;
+    nereus::CacheOptions cache;
     CLI::App app("speed beside the machine's measured roof");
     app.require_subcommand(1, 1);
     app.fallthrough();
@@ -28,11 +29,17 @@ int main(int argc, char** argv) {
     model_command->add_option("--generate", model.n_generate, "tokens to decode (default 32)");
     model_command->add_option("--chunk", model.chunk, "tokens of one prefill pass (default 512)");
     model_command->add_option("--repeat", model.n_repeat, "timed runs after a warm-up (default 5)");
+    CLI::App* const cache_command =
+        app.add_subcommand("cache", "recorded routing through every policy of the expert cache");
+    cache_command->add_option("--trace", cache.traces, "routing traces (MOETRC01)")->required();
     const CLI::App* const machine_command =
         app.add_subcommand("machine", "what a report says about this machine, as JSON");
     CLI11_PARSE(app, argc, argv);
     if (machine_command->parsed()) {
         return nereus::run_machine();
+    }
+    if (cache_command->parsed()) {
+        return nereus::run_cache(options, cache);
     }
     if (ops_command->parsed()) {
         return nereus::run_ops(options, ops);

@@ -6,7 +6,7 @@
 #include "apps/model_timing.h"
 #include "bench/commands.h"
 #include "bench/machine.h"
-#include "bench/roof.h"
+#include "compute/roof.h"
 
 namespace nereus {
 namespace {

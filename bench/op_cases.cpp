@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "base/rng.h"
+#include "base/units.h"
 #include "tensor/format.h"
 #include "tensor/panel.h"
 
@@ -109,36 +110,62 @@ struct AttentionShape {
     int64_t n_heads = 0, n_kv_heads = 0;  ///< n_kv_heads 0: latent
     int64_t key = 0, value = 0;
     int64_t n_rows = 0, n_tokens = 1;
+    KvFormat format = KvFormat::kF32;
 
     bool latent() const { return n_kv_heads == 0; }
     int64_t width() const { return latent() ? key : n_kv_heads * (key + value); }
+    KvRows rows() const { return {format, width(), value}; }
     std::string name() const {
-        return fmt::format("attend_{}/{}x{}/{}/{}", latent() ? "latent" : "grouped", n_heads, key,
-                           n_rows, n_tokens);
+        return fmt::format("attend_{}/{}/{}x{}/{}/{}", latent() ? "latent" : "grouped",
+                           kv_format_row(format).name, n_heads, key, n_rows, n_tokens);
     }
 };
+
+void fill_pages(Backend& backend, const AttentionShape& shape, const std::vector<float>& rows,
+                std::vector<std::byte>& cache) {
+    const int64_t page_tokens = kv_format_row(shape.format).page_tokens;
+    std::vector<KvPlace> places;
+    for (int64_t r = 0; r < shape.n_rows; ++r) {
+        std::byte* page = cache.data() + r / page_tokens * shape.rows().page_bytes(page_tokens);
+        places.push_back({page, r % page_tokens});
+    }
+    backend.append_kv(
+        {{rows.data(), shape.n_rows, shape.width(), shape.width()}, places, shape.rows()});
+}
 
 /// Attention of n_tokens over the same n_rows cached rows.
 OpCase attention_case(const AttentionShape& shape) {
     struct Data {
-        std::vector<float> cache, q, out;
-        const float* page;
+        std::vector<float> rows, q, out;
+        std::vector<std::byte> cache;
+        std::vector<const std::byte*> pages;
+        bool is_filled = false;
     };
     auto data = std::make_shared<Data>();
-    data->cache = random_floats(shape.n_rows * shape.width(), 4);
+    data->rows = random_floats(shape.n_rows * shape.width(), 4);
     data->q = random_floats(shape.n_tokens * shape.n_heads * shape.key, 5);
     data->out.resize(static_cast<size_t>(shape.n_tokens * shape.n_heads * shape.value));
-    data->page = data->cache.data();
+    const int64_t page_tokens = kv_format_row(shape.format).page_tokens;
+    const int64_t page_bytes = shape.rows().page_bytes(page_tokens);
+    data->cache.resize(static_cast<size_t>(ceil_div(shape.n_rows, page_tokens) * page_bytes));
+    for (size_t at = 0; at < data->cache.size(); at += static_cast<size_t>(page_bytes)) {
+        data->pages.push_back(data->cache.data() + at);
+    }
     OpCase result;
     result.name = shape.name();
-    result.bytes = static_cast<double>(shape.n_rows * shape.width() * 4);
+    result.bytes = static_cast<double>(shape.n_rows * shape.rows().row_bytes());
+    result.number = shape.format == KvFormat::kInt8 ? "int8" : "f32";
     result.multiply_adds = static_cast<double>(shape.n_tokens * shape.n_heads * shape.n_rows *
                                                (shape.key + shape.value));
     result.run = [=](Backend& backend) {
         const int64_t n_heads = shape.n_heads;
+        if (!data->is_filled) {  // in the warm-up
+            fill_pages(backend, shape, data->rows, data->cache);
+            data->is_filled = true;
+        }
         const std::vector<PagedRows> visible(
             static_cast<size_t>(shape.n_tokens),
-            PagedRows{&data->page, shape.n_rows, shape.width(), shape.n_rows});
+            PagedRows{data->pages.data(), page_tokens, shape.width(), shape.n_rows, shape.format});
         const int64_t q_cols = n_heads * shape.key;
         const int64_t out_cols = n_heads * shape.value;
         const ConstRows q = {data->q.data(), shape.n_tokens, q_cols, q_cols};
@@ -259,9 +286,11 @@ std::vector<OpCaseRow> all_op_cases() {
     // One expert of V2-Lite: it comes from memory alone and is small for its overhead.
     cases.push_back(row_of(ProductShape{FormatId::kQ4, 1408, 2048, 1}));
     cases.push_back(row_of(ProductShape{FormatId::kQ4, 2048, 1408, 1}));
-    for (const int64_t tokens : {1, 8}) {
-        cases.push_back(row_of(AttentionShape{128, 0, 576, 512, 4096, tokens}));
-        cases.push_back(row_of(AttentionShape{16, 0, 576, 512, 4096, tokens}));
+    for (const int64_t tokens : {1, 8, 256}) {
+        for (const KvFormatRow& row : kKvFormats) {
+            cases.push_back(row_of(AttentionShape{128, 0, 576, 512, 4096, tokens, row.format}));
+            cases.push_back(row_of(AttentionShape{16, 0, 576, 512, 4096, tokens, row.format}));
+        }
         cases.push_back(row_of(AttentionShape{32, 4, 64, 64, 4096, tokens}));
     }
     add_row_cases(cases);

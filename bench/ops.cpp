@@ -10,7 +10,7 @@
 #include "bench/commands.h"
 #include "bench/machine.h"
 #include "bench/op_cases.h"
-#include "bench/roof.h"
+#include "compute/roof.h"
 
 namespace nereus {
 namespace {

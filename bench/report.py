@@ -119,7 +119,36 @@ def quality_table(report):
     return "\n\n".join(parts)
 
 
-TABLES = {"roof": roof_table, "ops": ops_table, "model": model_table, "peers": peers_table,
+def cache_table(report):
+    parts = []
+    head = ["policy"] + [f"{100 * share:.0f} %" for share in report["shares"]]
+    for trace in report["traces"]:
+        rows = []
+        for row in trace["rows"]:
+            name = row["policy"] + (" (default)" if row["policy"] == report["default"] else "")
+            rows.append([name] + [f"{100 * rate:.1f}" for rate in row["hit_rates"]])
+        parts.append(f"{trace['trace']}: {trace['tokens']} tokens in {trace['sequences']} "
+                     "sequences\n\n" + rows_table(head, right(len(report["shares"])), rows))
+    return "\n\n".join(parts)
+
+
+def plan_table(report):
+    rows = []
+    for case in report["cases"]:
+        cells = [case["name"], case["limit"]]
+        for what in ("decode", "prefill"):
+            one = case[what]
+            cells += [f"{one['predicted']:.2f}", f"{one['measured']:.2f}",
+                      f"{100 * one['ratio'] - 100:+.0f} %"]
+        rows.append(cells)
+    head = ["model", "limit", "decode forecast", "measured", "off", "prefill forecast", "measured",
+            "off"]
+    return (f"Prompt of {report['prompt']}, answer of {report['generate']} tokens; tokens/s. "
+            f"{report['right']} of {len(report['cases'])} have both within "
+            f"{100 * report['within']:.0f} %.\n\n" + rows_table(head, right(6, 2), rows))
+
+
+TABLES = {"cache": cache_table, "plan": plan_table, "roof": roof_table, "ops": ops_table, "model": model_table, "peers": peers_table,
           "quality": quality_table}
 
 

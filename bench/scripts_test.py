@@ -14,6 +14,7 @@ from xml.etree import ElementTree
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import peers
+import plan_score
 import programs
 import quality
 import report
@@ -64,6 +65,46 @@ class Peers(unittest.TestCase):
         self.assertEqual(" ".join(words), "-p 0 -n 32 -t 2 -d 2048 -r 1 -ub 256")
         words = [str(word) for word in peers.llama_words(flags, 1, "prefill", 0)]
         self.assertEqual(" ".join(words), "-p 512 -n 0 -t 1 -d 0 -r 1 -ub 256")
+
+
+class PlanScore(unittest.TestCase):
+    def test_a_forecast_is_right_within_fifteen_percent_of_what_was_measured(self):
+        measured = {"tokens_per_second": 100.0, "low": 90.0, "high": 110.0}
+        self.assertTrue(plan_score.score(114.9, measured)["right"])
+        self.assertTrue(plan_score.score(85.1, measured)["right"])
+        self.assertFalse(plan_score.score(115.1, measured)["right"])
+        self.assertFalse(plan_score.score(84.9, measured)["right"])
+        self.assertEqual(plan_score.score(50.0, measured)["ratio"], 0.5)
+
+    def test_every_case_has_a_bundled_configuration_or_is_a_file(self):
+        for name, source, form, _, budget in plan_score.CASES:
+            if form:
+                self.assertTrue((plan_score.CONFIGS / f"{source}.json").is_file(), name)
+            self.assertRegex(budget, r"^(\d+G)?$")
+        self.assertGreaterEqual(len(plan_score.CASES), 10)
+
+    def test_names_of_cases_are_different(self):
+        names = [case[0] for case in plan_score.CASES]
+        self.assertEqual(len(set(names)), len(names))
+
+    def test_the_table_has_a_row_a_case_and_says_how_many_were_right(self):
+        one = plan_score.score(110.0, {"tokens_per_second": 100.0, "low": 99.0, "high": 101.0})
+        text = report.plan_table({"prompt": 128, "generate": 32, "within": 0.15, "right": 1,
+                                  "cases": [{"name": "a", "limit": "disk", "decode": one,
+                                             "prefill": one}]})
+        self.assertIn("1 of 1 have both within 15 %", text)
+        self.assertIn("| a | disk | 110.00 | 100.00 | +10 % |", text)
+
+
+class Cache(unittest.TestCase):
+    def test_a_table_a_trace_with_the_default_marked(self):
+        rows = [{"policy": "lru", "hit_rates": [0.25, 0.5]},
+                {"policy": "lfu", "hit_rates": [0.3, 0.6]}]
+        text = report.cache_table({"shares": [0.1, 0.5], "default": "lfu", "traces": [
+            {"trace": "law", "tokens": 7, "sequences": 2, "rows": rows}]})
+        self.assertIn("law: 7 tokens in 2 sequences", text)
+        self.assertIn("| lfu (default) | 30.0 | 60.0 |", text)
+        self.assertIn("| policy | 10 % | 50 % |", text)
 
 
 class Quality(unittest.TestCase):

@@ -9,6 +9,17 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")  # GCC 12's own intrinsics leave a don'
   list(APPEND NEREUS_ISA_FLAGS_avx512_vnni -Wno-uninitialized -Wno-maybe-uninitialized)
 endif()
 
+# The loops that measure instructions (src/compute/measure) need them too, whatever the tables use.
+set(NEREUS_RATE_FLAGS_avx2 ${NEREUS_ISA_FLAGS_avx2})
+set(NEREUS_RATE_FLAGS_avx512 ${NEREUS_ISA_FLAGS_avx512})
+set(NEREUS_RATE_FLAGS_avx512_vnni ${NEREUS_ISA_FLAGS_avx512} -mavx512vnni)
+set(NEREUS_RATE_FLAGS_avx512_bf16 ${NEREUS_ISA_FLAGS_avx512} -mavx512bf16)
+set(NEREUS_RATE_FLAGS_amx ${NEREUS_ISA_FLAGS_avx2} -mamx-tile -mamx-int8 -mamx-bf16)
+foreach(isa avx2 avx512 avx512_vnni avx512_bf16 amx)
+  set_source_files_properties(src/compute/measure/rate_${isa}.cpp PROPERTIES
+    COMPILE_OPTIONS "${NEREUS_RATE_FLAGS_${isa}};-O3")
+endforeach()
+
 function(nereus_kernels room)
   foreach(isa portable avx2 avx512 avx512_vnni)
     file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${room}/cpu/${isa}/*.cpp)

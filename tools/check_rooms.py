@@ -25,6 +25,7 @@ LIBRARIES = {
     "simdjson": (r"simdjson", "simdjson::simdjson", {"base": ["json_scan.cpp"]}),
     "utf8proc": (r"utf8proc", "PkgConfig::UTF8PROC", {"base": ["unicode.cpp"]}),
     "xxhash": (r"xxhash\.h", "PkgConfig::XXHASH", {"base": ["digest.cpp"]}),
+    "liburing": (r"liburing", "PkgConfig::URING", {"base": ["reads/uring_queue.cpp"]}),
     "PCRE2": (r"pcre2", "PkgConfig::PCRE2", {"text": None}),
     "CLI11": (r"CLI/", None, {"apps": None, "bench": None}),
     "intrinsics": (

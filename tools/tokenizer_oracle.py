@@ -10,9 +10,9 @@ Exit code: 0 no difference, 1 some, 2 it could not compare (a line says why).
 
 Needs the PyPI package `tokenizers` (0.20 or later) in an environment of your own:
 
-    python3 -m venv /tmp/oracle && /tmp/oracle/bin/pip install tokenizers
+    python3 -m venv build/oracle && build/oracle/bin/pip install tokenizers
     cmake --preset release && ninja -C build/release nereus
-    /tmp/oracle/bin/python tools/tokenizer_oracle.py --count 20000
+    build/oracle/bin/python tools/tokenizer_oracle.py --count 20000
 """
 
 import argparse

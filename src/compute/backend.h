@@ -13,6 +13,8 @@
 // round.
 //   sums of rows  sequential fused multiply-adds in index order, one lane an output column.
 //   exp           one polynomial (cpu/math.h), the same fused operations in every table.
+//   attention     spans of 1024 rows by absolute position, merged in order (cpu/attention.h); over
+//                 int8 rows the products are integers (cpu/latent_kernels.h).
 
 #include <cstdint>
 #include <functional>
@@ -23,6 +25,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "compute/kv_rows.h"
 #include "compute/weight.h"
 #include "tensor/tensor.h"
 
@@ -43,18 +46,26 @@ struct MatmulTask {
 /// Sees the products of a matmul, on the caller's thread, before they run.
 using ProductObserver = std::function<void(std::span<const MatmulTask> tasks)>;
 
-/// Pages of a cached sequence: row p lies in pages[p / page_tokens] at (p % page_tokens) * width.
+/// Pages of a cached sequence: row p is row p % page_tokens of pages[p / page_tokens].
 struct PagedRows {
-    const float* const* pages = nullptr;
+    const std::byte* const* pages = nullptr;
     int64_t page_tokens = 0;
-    int64_t width = 0;   ///< floats per row
+    int64_t width = 0;   ///< numbers per row
     int64_t n_rows = 0;  ///< visible rows: 0 .. n_rows-1
+    KvFormat format = KvFormat::kF32;
+};
+
+/// Row i of x [n, rows.width] goes to places[i], rounded as the format says.
+struct AppendKvArgs {
+    ConstRows x;
+    std::span<const KvPlace> places;
+    KvRows rows;
 };
 
 struct AttendLatentArgs {
     ConstRows q;  ///< [n_tokens, n_heads * (latent + rope)]: per head the absorbed query, then q_pe
     Rows out;     ///< [n_tokens, n_heads * latent], overwritten
-    std::span<const PagedRows> visible;  ///< one per token: rows [latent | rope]
+    std::span<const PagedRows> visible;  ///< one per token: rows [latent | rope], of one format
     int64_t n_heads = 0;
     int64_t latent = 0;  ///< kv_lora_rank
     int64_t rope = 0;    ///< qk_rope_head_dim
@@ -64,7 +75,8 @@ struct AttendLatentArgs {
 struct AttendGroupedArgs {
     ConstRows q;  ///< [n_tokens, n_heads * head_dim], RoPE applied
     Rows out;     ///< [n_tokens, n_heads * value_dim], overwritten
-    /// One per token; a row is [n_kv_heads * head_dim keys | n_kv_heads * value_dim values].
+    /// One per token, f32 or bf16; a row is [n_kv_heads * head_dim keys | n_kv_heads * value_dim
+    /// values].
     std::span<const PagedRows> visible;
     int64_t n_heads = 0;
     int64_t n_kv_heads = 0;
@@ -124,6 +136,7 @@ class Backend {
     /// out = silu(gate) * up; out may be gate.
     virtual void swiglu(ConstRows gate, ConstRows up, Rows out) = 0;
     virtual void rope(const RopeArgs& args) = 0;
+    virtual void append_kv(const AppendKvArgs& args) = 0;
     virtual void attend_latent(const AttendLatentArgs& args) = 0;
     virtual void attend_grouped(const AttendGroupedArgs& args) = 0;
     /// From router logits [n_tokens, n_experts]: ids and weights [n_tokens, top_k], best first;

@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 #include "base/check.h"
 #include "base/units.h"
@@ -10,15 +11,15 @@ namespace nereus {
 namespace {
 
 constexpr int32_t kNoSequence = -1;
-constexpr size_t kPageAlignment = 64;  // one cache line, one AVX-512 register
+constexpr int64_t kPageAlignment = 64;  // one cache line, one AVX-512 register
 
 struct FreePage {
-    void operator()(float* data) const { std::free(data); }
+    void operator()(std::byte* data) const { std::free(data); }
 };
 
-/// All layers' rows of page_tokens positions: [layer][token][row_floats[layer]].
+/// All layers' rows of page_tokens positions, layer after layer.
 struct Page {
-    std::unique_ptr<float, FreePage> data;
+    std::unique_ptr<std::byte, FreePage> data;
     int32_t n_owners = 0;
 };
 
@@ -26,16 +27,17 @@ struct Sequence {
     bool alive = false;
     int64_t length = 0;
     std::vector<int32_t> page_ids;
-    std::vector<std::vector<const float*>> layer_pages;  ///< [layer][page]
+    std::vector<std::vector<const std::byte*>> layer_pages;  ///< [layer][page]
 };
 
 class PagedKvCache final : public KvCache {
   public:
     explicit PagedKvCache(KvSpec spec) : spec_(std::move(spec)) {
         layer_offsets_.reserve(spec_.row_floats.size());
-        for (const int64_t width : spec_.row_floats) {
-            layer_offsets_.push_back(page_floats_);
-            page_floats_ += round_up<int64_t>(width * spec_.page_tokens, 16);
+        for (size_t layer = 0; layer < spec_.row_floats.size(); ++layer) {
+            const KvRows rows = spec_.rows(static_cast<int64_t>(layer));
+            layer_offsets_.push_back(page_bytes_);
+            page_bytes_ += round_up<int64_t>(rows.page_bytes(spec_.page_tokens), kPageAlignment);
         }
         max_pages_ = ceil_div(spec_.max_tokens, spec_.page_tokens);
     }
@@ -99,25 +101,24 @@ class PagedKvCache final : public KvCache {
         seq.length = n;
     }
 
-    float* row(int64_t layer, int32_t slot, int64_t position) override {
+    KvPlace place(int64_t layer, int32_t slot, int64_t position) override {
         const Sequence& seq = sequence(slot);
         NEREUS_ASSERT(position >= 0 && position < seq.length);
         Page& owner = page(seq.page_ids[static_cast<size_t>(position / spec_.page_tokens)]);
         NEREUS_ASSERT(owner.n_owners == 1);
-        return owner.data.get() + layer_offsets_[static_cast<size_t>(layer)] +
-               position % spec_.page_tokens * spec_.row_floats[static_cast<size_t>(layer)];
+        return {owner.data.get() + layer_offsets_[static_cast<size_t>(layer)],
+                position % spec_.page_tokens};
     }
 
-    std::span<const float* const> pages(int64_t layer, int32_t slot) const override {
+    std::span<const std::byte* const> pages(int64_t layer, int32_t slot) const override {
         return sequence(slot).layer_pages[static_cast<size_t>(layer)];
     }
 
     const KvSpec& spec() const override { return spec_; }
 
-    int64_t n_bytes() const override { return n_used_pages_ * page_bytes(); }
+    int64_t n_bytes() const override { return n_used_pages_ * page_bytes_; }
 
   private:
-    int64_t page_bytes() const { return page_floats_ * static_cast<int64_t>(sizeof(float)); }
     Page& page(int32_t id) { return pages_[static_cast<size_t>(id)]; }
 
     const Sequence& sequence(int32_t slot) const {
@@ -156,14 +157,14 @@ class PagedKvCache final : public KvCache {
                               max_pages_ * spec_.page_tokens, n_used_pages_, max_pages_, n, length);
         }
         while (static_cast<int64_t>(free_pages_.size()) < wanted) {
-            auto* data = static_cast<float*>(std::aligned_alloc(
-                kPageAlignment, static_cast<size_t>(round_up<int64_t>(page_bytes(), 64))));
+            auto* data = static_cast<std::byte*>(
+                std::aligned_alloc(kPageAlignment, static_cast<size_t>(page_bytes_)));
             if (data == nullptr) {
                 return make_error(ErrorCode::kOutOfMemory, "no memory for a cache page of {}",
-                                  human_bytes(static_cast<uint64_t>(page_bytes())));
+                                  human_bytes(static_cast<uint64_t>(page_bytes_)));
             }
             free_pages_.push_back(static_cast<int32_t>(pages_.size()));
-            pages_.push_back(Page{std::unique_ptr<float, FreePage>(data), 0});
+            pages_.push_back(Page{std::unique_ptr<std::byte, FreePage>(data), 0});
         }
         return {};
     }
@@ -194,7 +195,7 @@ class PagedKvCache final : public KvCache {
         const int32_t shared = seq.page_ids.back();
         const int32_t own = take_page();
         std::memcpy(page(own).data.get(), page(shared).data.get(),
-                    static_cast<size_t>(page_bytes()));
+                    static_cast<size_t>(page_bytes_));
         drop_page(shared);
         seq.page_ids.pop_back();
         for (auto& pages : seq.layer_pages) {
@@ -204,8 +205,8 @@ class PagedKvCache final : public KvCache {
     }
 
     KvSpec spec_;
-    std::vector<int64_t> layer_offsets_;  ///< floats from a page's start
-    int64_t page_floats_ = 0;
+    std::vector<int64_t> layer_offsets_;  ///< bytes from a page's start
+    int64_t page_bytes_ = 0;
     int64_t max_pages_ = 0;
     int64_t n_used_pages_ = 0;
     std::vector<Page> pages_;
@@ -217,15 +218,31 @@ class PagedKvCache final : public KvCache {
 }  // namespace
 
 int64_t KvSpec::bytes_per_token() const {
-    int64_t floats = 0;
-    for (const int64_t width : row_floats) {
-        floats += width;
+    int64_t bytes = 0;
+    for (size_t layer = 0; layer < row_floats.size(); ++layer) {
+        bytes += rows(static_cast<int64_t>(layer)).row_bytes();
     }
-    return floats * static_cast<int64_t>(sizeof(float));
+    return bytes;
+}
+
+float* KvCache::row(int64_t layer, int32_t slot, int64_t position) {
+    NEREUS_CHECK(spec().format == KvFormat::kF32);
+    const KvPlace to = place(layer, slot, position);
+    return reinterpret_cast<float*>(to.page) +
+           to.row * spec().row_floats[static_cast<size_t>(layer)];
+}
+
+const float* KvCache::read(int64_t layer, int32_t slot, int64_t position) const {
+    NEREUS_CHECK(spec().format == KvFormat::kF32);
+    const int64_t tokens = spec().page_tokens;
+    const std::byte* page = pages(layer, slot)[static_cast<size_t>(position / tokens)];
+    return reinterpret_cast<const float*>(page) +
+           position % tokens * spec().row_floats[static_cast<size_t>(layer)];
 }
 
 Result<std::unique_ptr<KvCache>> KvCache::create(KvSpec spec) {
     NEREUS_CHECK(spec.page_tokens > 0);
+    NEREUS_CHECK(spec.format != KvFormat::kInt8 || spec.page_tokens == KvBlock::kRows);
     if (spec.max_tokens < 1) {
         return make_error(ErrorCode::kInvalidArgument, "a cache of {} tokens holds nothing",
                           spec.max_tokens);

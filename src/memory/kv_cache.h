@@ -1,7 +1,8 @@
 #pragma once
-// KvCache: what attention remembers, in pages of float rows. Sequences share pages after a fork and
-// copy one only when they write to it. Row width per layer is the model's choice: MLA keeps
-// kv_lora_rank + qk_rope_head_dim floats, grouped attention all keys then all values.
+// KvCache: what attention remembers, in pages of rows. Sequences share pages after a fork and copy
+// one only when they write to it. Row width per layer is the model's choice: MLA keeps
+// kv_lora_rank + qk_rope_head_dim numbers, grouped attention all keys then all values. How numbers
+// are stored is a KvFormat (compute/kv_rows.h); the backend writes and reads them.
 
 #include <cstdint>
 #include <memory>
@@ -10,13 +11,20 @@
 #include <vector>
 
 #include "base/result.h"
+#include "compute/kv_rows.h"
 
 namespace nereus {
 
 struct KvSpec {
-    std::vector<int64_t> row_floats;  ///< per layer
-    int64_t page_tokens = 64;
+    std::vector<int64_t> row_floats;  ///< numbers a row, per layer
+    int64_t page_tokens = 64;         ///< int8: 128
     int64_t max_tokens = 0;  ///< over all sequences; pages are allocated as they are needed
+    KvFormat format = KvFormat::kF32;
+    int64_t latent = 0;  ///< int8: the first numbers of every row, see KvRows
+
+    KvRows rows(int64_t layer) const {
+        return {format, row_floats[static_cast<size_t>(layer)], latent};
+    }
 
     /// Bytes one cached token takes over all layers.
     int64_t bytes_per_token() const;
@@ -42,11 +50,15 @@ class KvCache {
     /// Keeps the first n rows.
     virtual void truncate(int32_t slot, int64_t n) = 0;
 
-    /// The row to write for a position < length. Only rows added by the latest append of the
-    /// slot may be written.
-    virtual float* row(int64_t layer, int32_t slot, int64_t position) = 0;
+    /// Where the row of a position < length is written. Only rows added by the latest append of
+    /// the slot may be written.
+    virtual KvPlace place(int64_t layer, int32_t slot, int64_t position) = 0;
+    /// The same in an f32 cache, as the numbers themselves.
+    float* row(int64_t layer, int32_t slot, int64_t position);
     /// Page pointers of one layer; valid until the next append, truncate, fork or remove.
-    virtual std::span<const float* const> pages(int64_t layer, int32_t slot) const = 0;
+    virtual std::span<const std::byte* const> pages(int64_t layer, int32_t slot) const = 0;
+    /// A row of an f32 cache.
+    const float* read(int64_t layer, int32_t slot, int64_t position) const;
     virtual const KvSpec& spec() const = 0;
     /// Bytes of pages in use now.
     virtual int64_t n_bytes() const = 0;

@@ -27,11 +27,9 @@ void push(KvCache& cache, int32_t slot, int64_t n, float value) {
 
 std::vector<float> contents(const KvCache& cache, int32_t slot) {
     std::vector<float> values;
-    const int64_t per_page = cache.spec().page_tokens;
     for (int64_t p = 0; p < cache.length(slot); ++p) {
-        const auto page = static_cast<size_t>(p / per_page);
-        const float first = cache.pages(0, slot)[page][p % per_page * 2 + 1];
-        const float second = cache.pages(1, slot)[page][p % per_page * 16 + 15];
+        const float first = cache.read(0, slot, p)[1];
+        const float second = cache.read(1, slot, p)[15];
         EXPECT_EQ(first, -second) << "layers disagree at " << p;
         values.push_back(first);
     }
@@ -168,7 +166,7 @@ TEST(KvCache, rows_of_every_layer_start_on_a_cache_line) {
     const int32_t slot = cache->add_sequence().value();
     ASSERT_TRUE(cache->append(slot, 30).ok());
     for (int64_t layer = 0; layer < 2; ++layer) {
-        for (const float* page : cache->pages(layer, slot)) {
+        for (const std::byte* page : cache->pages(layer, slot)) {
             EXPECT_EQ(reinterpret_cast<uintptr_t>(page) % 64, 0U);
         }
     }

@@ -141,9 +141,8 @@ class Program {
         for (const auto& [slot, sequence] : model_) {
             ASSERT_EQ(cache_->length(slot), sequence.length);
             for (int64_t p = 0; p < sequence.length; ++p) {
-                const auto page = static_cast<size_t>(p / kPage);
-                ASSERT_EQ(cache_->pages(0, slot)[page][p % kPage * 2 + 1], sequence.at(p));
-                ASSERT_EQ(cache_->pages(1, slot)[page][p % kPage * 7 + 6], -sequence.at(p));
+                ASSERT_EQ(cache_->read(0, slot, p)[1], sequence.at(p));
+                ASSERT_EQ(cache_->read(1, slot, p)[6], -sequence.at(p));
             }
         }
     }

@@ -18,10 +18,7 @@ KvSpec small_spec(int64_t max_tokens) {
 }
 
 float read(const KvCache& cache, int64_t layer, int32_t slot, int64_t position, int64_t column) {
-    const auto pages = cache.pages(layer, slot);
-    const int64_t width = cache.spec().row_floats[static_cast<size_t>(layer)];
-    const int64_t per_page = cache.spec().page_tokens;
-    return pages[static_cast<size_t>(position / per_page)][position % per_page * width + column];
+    return cache.read(layer, slot, position)[column];
 }
 
 void write_rows(KvCache& cache, int32_t slot, int64_t begin, int64_t end, float value) {

@@ -72,7 +72,8 @@ Status LoadedModel::run_layers(const Batch& batch, KvCache& cache) {
     const Rows hidden = scratch_.rows(Scratch::kHidden, n, config_.hidden_size);
     const Rows normed = scratch_.rows(Scratch::kNormed, n, config_.hidden_size);
     const Rows block_out = scratch_.rows(Scratch::kBlockOut, n, config_.hidden_size);
-    Pass pass{backend_, batch, cache, scratch_, rope_, *experts_, 0, visible_, tasks_};
+    Pass pass{backend_, batch,    cache,   scratch_, rope_,   *experts_,
+              0,        visible_, places_, tasks_,   routing_};
 
     backend_.embed(embedding_, batch.tokens, hidden);
     observe(0, hidden);

@@ -1,6 +1,7 @@
 // Loading: the family's plan and the checkpoint's tensors become layers.
 
 #include "model/blocks/loaded_model.h"
+#include "model/kv_format.h"
 
 namespace nereus {
 namespace {
@@ -12,8 +13,6 @@ using FfnBuilder = Result<std::unique_ptr<FfnBlock>> (*)(const Build&, int64_t);
 constexpr AttentionBuilder kAttentionBuilders[] = {build_latent_attention, build_grouped_attention};
 constexpr FfnBuilder kFfnBuilders[] = {build_dense_ffn, build_expert_ffn};
 
-constexpr int64_t kPageTokens = 64;
-
 int64_t rope_width(const ModelConfig& config) {
     return config.kv_lora_rank > 0 ? config.qk_rope_head_dim : config.head_dim;
 }
@@ -21,14 +20,7 @@ int64_t rope_width(const ModelConfig& config) {
 }  // namespace
 
 KvSpec LoadedModel::kv_spec(int64_t max_tokens) const {
-    const int64_t row = config_.kv_lora_rank > 0
-                            ? config_.kv_lora_rank + config_.qk_rope_head_dim
-                            : 2 * config_.num_key_value_heads * config_.head_dim;
-    KvSpec spec;
-    spec.row_floats.assign(layers_.size(), row);
-    spec.page_tokens = kPageTokens;
-    spec.max_tokens = max_tokens;
-    return spec;
+    return kv_spec_of(config_, kv_format_, max_tokens);
 }
 
 int64_t LoadedModel::bytes_per_token() const {
@@ -87,7 +79,11 @@ Status LoadedModel::bind(CheckpointKind kind, const LoadOptions& options) {
 Result<std::unique_ptr<Model>> load_model(const Checkpoint& checkpoint, Backend& backend,
                                           const LoadOptions& options) {
     ModelConfig config = NEREUS_TRY(config_of(checkpoint));
-    auto model = std::make_unique<LoadedModel>(checkpoint, backend, std::move(config));
+    const bool is_check = options.attention_form == AttentionForm::kExpanded;
+    NEREUS_CHECK(!is_check || options.cache.value_or(KvFormat::kF32) == KvFormat::kF32);
+    const KvFormat cache = NEREUS_TRY(
+        choose_kv_format(options.cache, config, !is_check && has_panels(checkpoint)));
+    auto model = std::make_unique<LoadedModel>(checkpoint, backend, std::move(config), cache);
     NEREUS_TRY(model->bind(checkpoint.kind(), options));
     return std::unique_ptr<Model>(std::move(model));
 }

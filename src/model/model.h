@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -26,6 +27,8 @@ struct Batch {
     std::vector<int32_t> logit_rows;
 };
 
+class RoutingSource;
+
 /// Called with the residual stream [n_tokens, hidden_size] after the embedding (layer 0), after
 /// every layer (1 ...), and after the final norm in place of the last layer's.
 using HiddenObserver = std::function<void(int64_t layer, ConstRows hidden)>;
@@ -42,6 +45,9 @@ class Model {
     /// cache is unchanged then.
     virtual Result<ConstRows> forward(const Batch& batch, KvCache& cache) = 0;
     virtual void observe_hidden(HiddenObserver observer) = 0;
+    /// From now on this chooses the experts (routing_source.h); nullptr: the router again. It must
+    /// outlive its use.
+    virtual void override_routing(RoutingSource* source) = 0;
     /// Weight bytes a single decoded token reads: dense parts plus top_k experts a layer.
     virtual int64_t bytes_per_token() const = 0;
 };
@@ -54,13 +60,14 @@ using LoadProgress = std::function<void(double fraction)>;
 enum class AttentionForm { kAbsorbed, kExpanded };
 
 struct LoadOptions {
-    AttentionForm attention_form = AttentionForm::kAbsorbed;
+    AttentionForm attention_form = AttentionForm::kAbsorbed;  ///< expanded: f32 caches only
+    std::optional<KvFormat> cache;  ///< of the cache's rows; without: see model/kv_format.h
     LoadProgress progress;
 };
 
 /// Binds the checkpoint's tensors to the family's names and checks every shape. The checkpoint and
 /// backend must outlive the model.
-/// errors: unsupported (family), not_found (tensor), corrupt (shape; names expected and found)
+/// errors: unsupported (family; cache), not_found (tensor), corrupt (shape; names expected and found)
 Result<std::unique_ptr<Model>> load_model(const Checkpoint& checkpoint, Backend& backend,
                                           const LoadOptions& options = {});
 

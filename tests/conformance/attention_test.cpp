@@ -1,4 +1,4 @@
-// Both attention verbs: every table, thread count and batch gives the portable table's bits; the
+// Both attention verbs over f32 rows: every table, thread count and batch gives the portable table's bits; the
 // portable table is the textbook formula in double within derived bounds.
 
 #include <gtest/gtest.h>
@@ -38,13 +38,13 @@ constexpr Dims kDims[] = {
     {false, 14, 2, 24, 20, 7},  {false, 9, 3, 128, 128, 64}, {false, 3, 1, 7, 5, 3},
 };
 
-/// A cached sequence, and tokens that see 1, 4, 7, ... of its rows.
+/// A cached sequence, and tokens that see 1, 38, 75, ... of its rows.
 struct Sequence {
-    static constexpr int64_t kRows = 150;
+    static constexpr int64_t kRows = 1150;  ///< more than a span
     Dims dims;
     int64_t n_tokens;
     std::vector<float> cache;
-    std::vector<const float*> pages;
+    std::vector<const std::byte*> pages;
     std::vector<PagedRows> visible;
     Matrix q;
 
@@ -53,11 +53,12 @@ struct Sequence {
         const int64_t n_pages = (kRows + d.page_tokens - 1) / d.page_tokens;
         cache = conformance::random_floats(n_pages * d.page_tokens * d.width(), 1);
         for (int64_t p = n_pages; p > 0; --p) {  // pages lie in any order
-            pages.push_back(cache.data() + (p - 1) * d.page_tokens * d.width());
+            pages.push_back(reinterpret_cast<const std::byte*>(cache.data() +
+                                                               (p - 1) * d.page_tokens * d.width()));
         }
         for (int64_t t = 0; t < tokens; ++t) {
             visible.push_back({pages.data(), d.page_tokens, d.width(),
-                               tokens == 1 ? kRows : std::min(kRows, 1 + 3 * t)});
+                               tokens == 1 ? kRows : std::min(kRows, 1 + 37 * t)});
         }
         for (float& value : q.values) {
             value *= size;
@@ -65,8 +66,8 @@ struct Sequence {
     }
 
     const float* row(int64_t position) const {
-        return pages[static_cast<size_t>(position / dims.page_tokens)] +
-               position % dims.page_tokens * dims.width();
+        const std::byte* page = pages[static_cast<size_t>(position / dims.page_tokens)];
+        return reinterpret_cast<const float*>(page) + position % dims.page_tokens * dims.width();
     }
 };
 
@@ -177,7 +178,7 @@ TEST(Attention, scores_far_apart_pick_one_row_without_overflow) {
     for (const std::string& isa : available_isas()) {
         Machine machine(isa, 1);
         const std::vector<float> cache = {1000, 7, -1000, 9};  // two rows: key, value
-        const float* page = cache.data();
+        const auto* page = reinterpret_cast<const std::byte*>(cache.data());
         const PagedRows visible = {&page, 2, 2, 2};
         Matrix q = {1, 1, {1000}};
         Matrix out = Matrix::filled(1, 1, 0);

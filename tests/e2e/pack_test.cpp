@@ -208,6 +208,14 @@ TEST(SynthCommand, too_many_layers_and_unknown_formats_are_refused) {
         run_program({"synth", config, "--format", "q5", "--out", fresh("x")});
     EXPECT_EQ(format.exit_code, 2);
     EXPECT_THAT(format.err, HasSubstr("gguf-q4_k_m"));
+    for (const char* seed : {"-1", "1.5", "99999999999999999999"}) {
+        const std::string out = fresh("seed");
+        const ProcessResult made =
+            run_program({"synth", config, "--format", "q4", "--out", out, "--seed", seed});
+        EXPECT_EQ(made.exit_code, 2) << seed;
+        EXPECT_THAT(made.err, HasSubstr("--seed")) << seed;
+        EXPECT_FALSE(fs::exists(out)) << seed;
+    }
 }
 
 }  // namespace

@@ -145,6 +145,18 @@ TEST(Run, a_full_context_is_an_error_with_numbers) {
         << small.err;
 }
 
+TEST(Run, an_answer_that_fills_the_context_is_shown_and_said_to_be_incomplete) {
+    const auto cut = run_program({"run", kQuestion, "--greedy", "--context", "20"});
+    EXPECT_EQ(cut.exit_code, 3);
+    EXPECT_NE(cut.err.find("nereus: error: the answer is not complete: 15 tokens of prompt and 5 "
+                           "of answer fill the context of 20\n"),
+              std::string::npos)
+        << cut.err;
+    EXPECT_NE(cut.err, cut.err.substr(cut.err.find("nereus: error"))) << "what there is is shown";
+    const auto asked = run_program({"run", kQuestion, "--greedy", "--context", "20", "-n", "5"});
+    EXPECT_EQ(asked.exit_code, 0) << "as many tokens as were asked for";
+}
+
 TEST(Run, bad_usage_is_one_line_and_exit_code_2) {
     const std::vector<std::vector<std::string>> cases = {
         {"run", "--no-such-flag"},

@@ -74,6 +74,7 @@ class QuietModel final : public Model {
         return {.row_floats = {1}, .page_tokens = 1000, .max_tokens = max_tokens};
     }
     void observe_hidden(HiddenObserver) override {}
+    void override_routing(RoutingSource*) override {}
     int64_t bytes_per_token() const override { return 0; }
     Result<ConstRows> forward(const Batch& batch, KvCache& cache) override {
         for (const int32_t slot : batch.slots) {

@@ -55,36 +55,28 @@ class TinyModel {
     const ModelConfig& config() const { return config_; }
 
     Loaded open(int n_threads = 1, int64_t max_tokens = 4096,
-                AttentionForm form = AttentionForm::kAbsorbed) const {
+                AttentionForm form = AttentionForm::kAbsorbed,
+                std::optional<KvFormat> cache = {}) const {
         Loaded loaded = open_checkpoint_only(n_threads);
         LoadOptions options;
         options.attention_form = form;
+        options.cache = cache;
         loaded.model = must(load_model(*loaded.checkpoint, *loaded.backend, options));
         loaded.cache = must(KvCache::create(loaded.model->kv_spec(max_tokens)));
         return loaded;
     }
 
     /// What load_model says about the files, for tests of its errors.
-    Error load_error() const {
+    Error load_error(std::optional<KvFormat> cache = {}) const {
         const Loaded loaded = open_checkpoint_only(1);
-        const auto model = load_model(*loaded.checkpoint, *loaded.backend);
+        LoadOptions options;
+        options.cache = cache;
+        const auto model = load_model(*loaded.checkpoint, *loaded.backend, options);
         return model.ok() ? Error{ErrorCode::kCancelled, "the model was loaded"} : model.error();
     }
 
-    Json config_json;
-    std::map<std::string, TinyTensor> tensors;
-
-  private:
-    Loaded open_checkpoint_only(int n_threads) const {
-        TinyModel::write(folder_.path());
-        Loaded loaded;
-        loaded.pool = std::make_unique<ThreadPool>(n_threads);
-        loaded.backend = must(create_cpu_backend(*loaded.pool, ""));
-        loaded.checkpoint = must(open_checkpoint(folder_.path()));
-        return loaded;
-    }
-
-    void write(const std::filesystem::path& folder) const {
+    /// config.json and model.safetensors into a folder that exists.
+    void write_to(const std::filesystem::path& folder) const {
         must_write(folder / "config.json", dump_json(config_json));
         Json header = Json::object();
         std::string data;
@@ -100,6 +92,19 @@ class TinyModel {
         const uint64_t size = text.size();
         must_write(folder / "model.safetensors",
                    std::string(reinterpret_cast<const char*>(&size), 8) + text + data);
+    }
+
+    Json config_json;
+    std::map<std::string, TinyTensor> tensors;
+
+  private:
+    Loaded open_checkpoint_only(int n_threads) const {
+        write_to(folder_.path());
+        Loaded loaded;
+        loaded.pool = std::make_unique<ThreadPool>(n_threads);
+        loaded.backend = must(create_cpu_backend(*loaded.pool, ""));
+        loaded.checkpoint = must(open_checkpoint(folder_.path()));
+        return loaded;
     }
 
     static void must_write(const std::filesystem::path& path, const std::string& bytes) {

@@ -1,6 +1,7 @@
 #include "compute/cpu/attention.h"
 
 #include <algorithm>
+#include <functional>
 
 #include "base/check.h"
 #include "base/units.h"
@@ -8,115 +9,8 @@
 namespace nereus {
 namespace {
 
-/// Heads of one piece: a cached row is read once for all of them.
-constexpr int64_t kHeadsMax = 16;
-/// Tokens of one piece, neighbours of a sequence: a block of rows comes from the L3 cache or from
-/// memory once for all of them.
-constexpr int64_t kTokensMax = 8;
-/// Scores of one piece, 1 MB: with long contexts a piece has fewer tokens.
-constexpr int64_t kScoreFloatsMax = 256 * 1024;
-/// Rows taken through scores or sums at a time: 64 x 576 floats = 147 KB stay in the L2 cache while
-/// the heads and tokens pass over them.
-constexpr int64_t kRowsPerBlock = 64;
 /// Multiply-adds below which the pool is not woken.
 constexpr int64_t kInlineWork = 64 * 1024;
-
-/// Calls visit(first, n, rows) for blocks of rows that lie side by side in one page.
-template <typename Visit>
-void for_each_block(const PagedRows& visible, const Visit& visit) {
-    for (int64_t first = 0; first < visible.n_rows;) {
-        const int64_t in_page = first % visible.page_tokens;
-        const int64_t n =
-            std::min({kRowsPerBlock, visible.page_tokens - in_page, visible.n_rows - first});
-        visit(first, n, visible.pages[first / visible.page_tokens] + in_page * visible.width);
-        first += n;
-    }
-}
-
-using Piece = AttentionPiece;
-
-/// What the passes over a piece share.
-struct PieceWork {
-    const KernelTable& kernels;
-    const SharedAttention& args;
-    const Piece& piece;
-    float* scores;  ///< [n_tokens, n_heads, stride]
-    int64_t stride;
-
-    const PagedRows& visible(int64_t t) const {
-        return args.visible[static_cast<size_t>(piece.token + t)];
-    }
-    float* scores_of(int64_t t) const { return scores + t * piece.n_heads * stride; }
-    float* out(int64_t t) const {
-        return args.out.row(piece.token + t) + piece.head * args.value_width;
-    }
-    /// The part of a block of rows that token t sees.
-    int64_t seen(int64_t t, int64_t first, int64_t n) const {
-        return std::min(n, visible(t).n_rows - first);
-    }
-};
-
-void score(const PieceWork& work, int64_t t, int64_t first, int64_t n, const float* keys) {
-    const SharedAttention& args = work.args;
-    work.kernels.products({.rows = keys,
-                           .row_stride = work.visible(t).width,
-                           .n_rows = n,
-                           .x = args.q.row(work.piece.token + t) + work.piece.head * args.key_width,
-                           .x_stride = args.key_width,
-                           .n_x = work.piece.n_heads,
-                           .n_cols = args.key_width,
-                           .out = work.scores_of(t) + first,
-                           .out_stride = work.stride});
-}
-
-void add_values(const PieceWork& work, int64_t t, int64_t first, int64_t n, const float* values) {
-    work.kernels.accumulate({.rows = values,
-                             .row_stride = work.visible(t).width,
-                             .n_rows = n,
-                             .coefficients = work.scores_of(t) + first,
-                             .coefficient_stride = work.stride,
-                             .n_out = work.piece.n_heads,
-                             .out = work.out(t),
-                             .out_stride = work.args.value_width,
-                             .n_cols = work.args.value_width});
-}
-
-void attend_piece(const PieceWork& work) {
-    const Piece& piece = work.piece;
-    const SharedAttention& args = work.args;
-    const int64_t set = piece.head / args.heads_per_set;
-    const int64_t key = args.key_offset + set * args.key_width;
-    const int64_t value = args.value_offset + set * args.value_width;
-    const PagedRows& longest = work.visible(piece.n_tokens - 1);
-    for_each_block(longest, [&](int64_t first, int64_t n, const float* rows) {
-        for (int64_t t = 0; t < piece.n_tokens; ++t) {
-            if (work.seen(t, first, n) > 0) {
-                score(work, t, first, work.seen(t, first, n), rows + key);
-            }
-        }
-    });
-    float inverse_sums[kTokensMax * kHeadsMax];
-    for (int64_t t = 0; t < piece.n_tokens; ++t) {
-        for (int64_t h = 0; h < piece.n_heads; ++h) {
-            inverse_sums[t * kHeadsMax + h] =
-                1.0F / work.kernels.softmax_row(work.scores_of(t) + h * work.stride,
-                                                work.visible(t).n_rows, args.scale);
-        }
-        std::fill_n(work.out(t), piece.n_heads * args.value_width, 0.0F);
-    }
-    for_each_block(longest, [&](int64_t first, int64_t n, const float* rows) {
-        for (int64_t t = 0; t < piece.n_tokens; ++t) {
-            if (work.seen(t, first, n) > 0) {
-                add_values(work, t, first, work.seen(t, first, n), rows + value);
-            }
-        }
-    });
-    for (int64_t t = 0; t < piece.n_tokens; ++t) {
-        for (int64_t i = 0; i < piece.n_heads * args.value_width; ++i) {
-            work.out(t)[i] *= inverse_sums[t * kHeadsMax + i / args.value_width];
-        }
-    }
-}
 
 void check_args(const SharedAttention& args) {
     const int64_t n_heads = args.n_sets * args.heads_per_set;
@@ -126,62 +20,242 @@ void check_args(const SharedAttention& args) {
     NEREUS_CHECK(args.out.n_cols == n_heads * args.value_width);
     for (const PagedRows& visible : args.visible) {
         NEREUS_CHECK(visible.n_rows >= 1);
+        NEREUS_CHECK(visible.format == args.visible[0].format);
         NEREUS_CHECK(visible.width >= args.key_offset + args.n_sets * args.key_width);
         NEREUS_CHECK(visible.width >= args.value_offset + args.n_sets * args.value_width);
     }
 }
 
-/// Runs of neighbouring tokens of one sequence, at most `longest` each.
-void group_tokens(const SharedAttention& args, int64_t longest, std::vector<Piece>& runs) {
-    runs.clear();
-    for (int64_t t = 0; t < args.q.n_rows; ++t) {
-        const PagedRows& now = args.visible[static_cast<size_t>(t)];
-        const bool goes_on = !runs.empty() && runs.back().n_tokens < longest &&
-                             args.visible[static_cast<size_t>(t - 1)].pages == now.pages &&
-                             args.visible[static_cast<size_t>(t - 1)].n_rows <= now.n_rows;
-        if (goes_on) {
-            ++runs.back().n_tokens;
-        } else {
-            runs.push_back({t, 1, 0, 0});
-        }
+int64_t n_spans(const PagedRows& visible) { return ceil_div(visible.n_rows, kSpanRows); }
+
+/// Floats of SpanSums for n queries, and their places in a buffer.
+int64_t sums_floats(int64_t n_queries, int64_t stride) {
+    return round_up<int64_t>(2 * n_queries, 16) + n_queries * stride;
+}
+SpanSums sums_at(float* buffer, int64_t n_queries, int64_t stride) {
+    return {buffer, buffer + n_queries, buffer + round_up<int64_t>(2 * n_queries, 16), stride};
+}
+
+/// Where a query's result grows: its output row, and what has been merged so far.
+struct Merged {
+    float highest = 0.0F;
+    float sum = 0.0F;
+};
+
+/// Adds query i of a span to what the spans before gave: with m the higher of both highest scores,
+///   a = exp(highest - m), b = exp(span's - m);  sum = sum * a + span's * b
+///   out = fma(b, span's out, out * a)
+void merge_row(const KernelTable& kernels, const SpanSums& span, int64_t i, int64_t width,
+               bool first, Merged& merged, float* out) {
+    const float* values = span.values + i * span.stride;
+    if (first) {
+        merged = {span.highest[i], span.sums[i]};
+        std::copy_n(values, width, out);
+        return;
     }
+    const float highest = std::max(merged.highest, span.highest[i]);
+    float factors[2] = {merged.highest - highest, span.highest[i] - highest};
+    kernels.exp_row(factors, 2, factors);
+    merged = {highest, merged.sum * factors[0] + span.sums[i] * factors[1]};
+    for (int64_t c = 0; c < width; ++c) {
+        out[c] *= factors[0];
+    }
+    kernels.accumulate({.rows = values,
+                        .n_rows = 1,
+                        .coefficients = factors + 1,
+                        .n_out = 1,
+                        .out = out,
+                        .n_cols = width});
+}
+
+void divide_row(const Merged& merged, int64_t width, float* out) {
+    const float inverse = 1.0F / merged.sum;
+    for (int64_t c = 0; c < width; ++c) {
+        out[c] *= inverse;
+    }
+}
+
+float* out_of(const SharedAttention& args, const AttentionPiece& piece, int64_t i) {
+    return args.out.row(piece.token + i / piece.n_heads) +
+           (piece.head + i % piece.n_heads) * args.value_width;
 }
 
 }  // namespace
 
+void SpanWork::soften(float* scores) const {
+    for (int64_t i = first_token(begin) * piece.n_heads; i < piece.n_queries(); ++i) {
+        to.sums[i] = kernels.softmax_row(scores + i * kSpanRows, span_seen(i / piece.n_heads),
+                                         args.scale, &to.highest[i]);
+    }
+}
+
+const SpanKernels& span_kernels(KvFormat format) {
+    return format == KvFormat::kInt8 ? kInt8Spans : kFloatSpans;
+}
+
+/// One call, as both ways to run it need it.
+struct Attention::Plan {
+    const SharedAttention& args;
+    const SpanKernels& spans;
+    int64_t stride;       ///< floats of a query's values in SpanSums
+    int64_t scratch;      ///< floats that a span takes
+    int64_t queries_max;  ///< of a piece
+    int64_t grain;
+};
+
+/// Runs of neighbouring tokens of one sequence, at most `tokens` each, times groups of heads.
+void Attention::group_tokens(const SharedAttention& args, int64_t tokens, int64_t heads) {
+    pieces_.clear();
+    for (int64_t t = 0; t < args.q.n_rows;) {
+        int64_t n = 1;
+        const auto at = [&](int64_t i) -> const PagedRows& {
+            return args.visible[static_cast<size_t>(i)];
+        };
+        while (n < tokens && t + n < args.q.n_rows && at(t + n).pages == at(t).pages &&
+               at(t + n - 1).n_rows <= at(t + n).n_rows) {
+            ++n;
+        }
+        for (int64_t set = 0; set < args.n_sets; ++set) {
+            for (int64_t head = 0; head < args.heads_per_set; head += heads) {
+                pieces_.push_back({t, n, set * args.heads_per_set + head,
+                                   std::min(heads, args.heads_per_set - head)});
+            }
+        }
+        t += n;
+    }
+}
+
 void Attention::run(const SharedAttention& args) {
     check_args(args);
-    const int64_t n_tokens = args.q.n_rows;
-    const int64_t n_heads = args.n_sets * args.heads_per_set;
-    int64_t rows_max = 0;
     int64_t rows_all = 0;
+    int64_t spans_all = 0;
     for (const PagedRows& visible : args.visible) {
-        rows_max = std::max(rows_max, visible.n_rows);
         rows_all += visible.n_rows;
+        spans_all += n_spans(visible);
     }
-    // Few tokens on many threads: smaller groups, so that every thread has heads to work on.
-    const int64_t stride = round_up<int64_t>(rows_max, 16);
-    const int64_t wanted = ceil_div(n_heads * n_tokens, 2 * int64_t{pool_.n_threads()});
-    const int64_t heads = std::clamp<int64_t>(wanted, 1, std::min(kHeadsMax, args.heads_per_set));
-    const int64_t tokens = std::clamp<int64_t>(
-        std::min(wanted / heads, kScoreFloatsMax / (heads * stride)), 1, kTokensMax);
-    const int64_t groups_per_set = ceil_div(args.heads_per_set, heads);
-    group_tokens(args, tokens, runs_);
-    scratch_.reserve(tokens * heads * stride);
-    const int64_t count = static_cast<int64_t>(runs_.size()) * args.n_sets * groups_per_set;
-    const int64_t work = rows_all * n_heads * (args.key_width + args.value_width);
-    const int64_t grain = work < kInlineWork ? std::max<int64_t>(count, 1) : 1;
-    pool_.parallel_for(count, grain, [&](int64_t begin, int64_t end) {
-        const Scratch::Lease lease(scratch_);
-        for (int64_t i = begin; i < end; ++i) {
-            const int64_t in_set = i % groups_per_set * heads;
-            const int64_t set = i / groups_per_set % args.n_sets;
-            Piece piece = runs_[static_cast<size_t>(i / groups_per_set / args.n_sets)];
-            piece.head = set * args.heads_per_set + in_set;
-            piece.n_heads = std::min(heads, args.heads_per_set - in_set);
-            attend_piece({kernels_, args, piece, lease.data(), stride});
+    // Every thread gets two pieces where that can be: first of spans, which read different rows,
+    // then of heads, which read the same rows again.
+    const int64_t threads = pool_.n_threads();
+    const int64_t units = spans_all * args.n_sets;
+    const int64_t groups = units == 1 ? threads : ceil_div<int64_t>(2 * threads, units);
+    const int64_t heads = std::clamp<int64_t>(args.heads_per_set / groups, 1,
+                                              std::min(kQueriesMax, args.heads_per_set));
+    const int64_t n_tokens = args.q.n_rows;
+    const int64_t pieces_each = args.n_sets * ceil_div(args.heads_per_set, heads);
+    const int64_t tokens = std::clamp<int64_t>(n_tokens * pieces_each / (4 * threads), 1,
+                                               std::max<int64_t>(kQueriesMax / heads, 1));
+    group_tokens(args, tokens, heads);
+
+    const SpanKernels& spans = span_kernels(args.visible[0].format);
+    const int64_t stride = spans.value_stride(args);
+    const int64_t queries = tokens * heads;
+    const int64_t work = rows_all * args.n_sets * args.heads_per_set *
+                         (args.key_width + args.value_width);
+    const Plan plan{args,
+                    spans,
+                    stride,
+                    round_up<int64_t>(spans.scratch_floats(args, queries), 16),
+                    queries,
+                    work < kInlineWork ? int64_t{1} << 30 : 1};
+    if (static_cast<int64_t>(pieces_.size()) < 2 * threads && spans_all > n_tokens) {
+        run_split(plan);
+    } else {
+        run_whole(plan);
+    }
+}
+
+/// A piece walks its spans by itself.
+void Attention::run_whole(const Plan& plan) {
+    const SharedAttention& args = plan.args;
+    scratch_.reserve(plan.scratch + sums_floats(plan.queries_max, plan.stride));
+    const auto attend = [&](const AttentionPiece& piece, float* scratch) {
+        const SpanSums sums = sums_at(scratch + plan.scratch, piece.n_queries(), plan.stride);
+        Merged merged[kQueriesMax];
+        SpanWork work{kernels_, args, piece, 0, scratch, sums};
+        const int64_t rows = work.visible(piece.n_tokens - 1).n_rows;
+        for (; work.begin < rows; work.begin += kSpanRows) {
+            plan.spans.attend(work);
+            for (int64_t i = work.first_token(work.begin) * piece.n_heads; i < piece.n_queries();
+                 ++i) {
+                merge_row(kernels_, sums, i, args.value_width, work.begin == 0, merged[i],
+                          out_of(args, piece, i));
+            }
         }
-    });
+        for (int64_t i = 0; i < piece.n_queries(); ++i) {
+            divide_row(merged[i], args.value_width, out_of(args, piece, i));
+        }
+    };
+    const auto run = [&](int64_t begin, int64_t end) {
+        const Scratch::Lease lease(scratch_);
+        for (int64_t p = begin; p < end; ++p) {
+            attend(pieces_[static_cast<size_t>(p)], lease.data());
+        }
+    };
+    // A reference, so that std::function has nothing to allocate; also below.
+    pool_.parallel_for(static_cast<int64_t>(pieces_.size()), plan.grain, std::ref(run));
+}
+
+/// Where the spans of pieces lie while threads work on them.
+struct Attention::Partial {
+    float* memory;
+    int64_t n_pieces, spans_max, queries_max, stride;
+
+    int64_t floats() const { return round_up<int64_t>(sums_floats(queries_max, stride), 16); }
+    SpanSums at(int64_t piece, int64_t span) const {
+        return sums_at(memory + (piece * spans_max + span) * floats(), queries_max, stride);
+    }
+};
+
+/// Few pieces with long contexts: threads take spans, and merge them when all are there.
+void Attention::run_split(const Plan& plan) {
+    const auto n_pieces = static_cast<int64_t>(pieces_.size());
+    int64_t spans_max = 0;
+    for (const PagedRows& visible : plan.args.visible) {
+        spans_max = std::max(spans_max, n_spans(visible));
+    }
+    Partial partial{nullptr, n_pieces, spans_max, plan.queries_max, plan.stride};
+    const auto wanted = static_cast<size_t>(n_pieces * spans_max * partial.floats());
+    if (partial_.size() < wanted) {
+        partial_.resize(2 * wanted);
+    }
+    partial.memory = partial_.data();
+    scratch_.reserve(plan.scratch);
+    const auto attend = [&](int64_t begin, int64_t end) {
+        const Scratch::Lease lease(scratch_);
+        for (int64_t unit = begin; unit < end; ++unit) {
+            const int64_t p = unit % n_pieces;
+            const int64_t span = unit / n_pieces;
+            const AttentionPiece& piece = pieces_[static_cast<size_t>(p)];
+            const SpanWork work{kernels_,     plan.args, piece, span * kSpanRows,
+                                lease.data(), partial.at(p, span)};
+            if (work.begin < work.visible(piece.n_tokens - 1).n_rows) {
+                plan.spans.attend(work);
+            }
+        }
+    };
+    pool_.parallel_for(n_pieces * spans_max, plan.grain, std::ref(attend));
+    const auto merge = [&](int64_t begin, int64_t end) {
+        for (int64_t at = begin; at < end; ++at) {
+            merge_query(plan, partial, at / plan.queries_max, at % plan.queries_max);
+        }
+    };
+    pool_.parallel_for(n_pieces * plan.queries_max, plan.grain, std::ref(merge));
+}
+
+/// All spans of query i of a piece into its output row.
+void Attention::merge_query(const Plan& plan, const Partial& partial, int64_t p, int64_t i) {
+    const AttentionPiece& piece = pieces_[static_cast<size_t>(p)];
+    if (i >= piece.n_queries()) {
+        return;
+    }
+    const int64_t width = plan.args.value_width;
+    const auto token = static_cast<size_t>(piece.token + i / piece.n_heads);
+    float* out = out_of(plan.args, piece, i);
+    Merged merged;
+    for (int64_t span = 0; span < n_spans(plan.args.visible[token]); ++span) {
+        merge_row(kernels_, partial.at(p, span), i, width, span == 0, merged, out);
+    }
+    divide_row(merged, width, out);
 }
 
 }  // namespace nereus

@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "base/thread_pool.h"
+#include "compute/cpu/append_kv.h"
 #include "compute/cpu/attention.h"
 #include "compute/cpu/isa.h"
 #include "compute/cpu/matmul.h"
@@ -80,6 +81,13 @@ class CpuBackend final : public Backend {
     }
 
     void rope(const RopeArgs& args) override;
+    void append_kv(const AppendKvArgs& args) override {
+        NEREUS_CHECK(static_cast<int64_t>(args.places.size()) == args.x.n_rows);
+        NEREUS_CHECK(args.x.n_cols == args.rows.width);
+        for_each_row(args.x.n_rows, args.x.n_cols, [&](int64_t i) {
+            append_kv_row(kernels_, args.rows, args.x.row(i), args.places[static_cast<size_t>(i)]);
+        });
+    }
     void attend_latent(const AttendLatentArgs& args) override;
     void attend_grouped(const AttendGroupedArgs& args) override;
     void route_experts(ConstRows logits, const RouterParams& params, int32_t* ids,
@@ -182,6 +190,7 @@ void CpuBackend::attend_latent(const AttendLatentArgs& args) {
 void CpuBackend::attend_grouped(const AttendGroupedArgs& args) {
     NEREUS_CHECK(args.n_kv_heads > 0);
     NEREUS_CHECK(args.n_heads % args.n_kv_heads == 0);
+    NEREUS_CHECK(args.visible.empty() || args.visible[0].format != KvFormat::kInt8);
     attention_.run({.q = args.q,
                     .out = args.out,
                     .visible = args.visible,

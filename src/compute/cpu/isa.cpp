@@ -94,6 +94,7 @@ void inherit_missing(KernelTable& table, const KernelTable& slower) {
     inherit(table.swiglu_row, slower.swiglu_row);
     inherit(table.int8, slower.int8);
     inherit(table.blocks, slower.blocks);
+    inherit(table.latent, slower.latent);
 }
 
 }  // namespace

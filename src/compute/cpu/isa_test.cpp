@@ -25,6 +25,7 @@ TEST(Isa, every_available_name_selects_a_table_without_holes) {
         EXPECT_NE(nullptr, table->softmax_row);
         EXPECT_NE(nullptr, table->rms_norm_row);
         EXPECT_NE(nullptr, table->swiglu_row);
+        EXPECT_NE(nullptr, table->latent);
     }
 }
 

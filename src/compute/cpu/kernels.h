@@ -61,6 +61,7 @@ struct FormatKernels {
 
 struct Int8Kernels;
 struct BlockKernels;
+struct LatentKernels;
 
 inline constexpr int kFormatCount = static_cast<int>(FormatId::kCount);
 
@@ -72,8 +73,9 @@ struct KernelTable {
     /// out[i] = exp(x[i]) as math.h computes it; out may be x.
     void (*exp_row)(const float* x, int64_t n, float* out);
     /// scores[i] = exp(scores[i] * scale - max_i(scores[i] * scale)), each operation rounded.
-    /// Returns their sum: lane i % 16 adds in order, lanes as a tree.
-    float (*softmax_row)(float* scores, int64_t n, float scale);
+    /// Returns their sum: lane i % 16 adds in order, lanes as a tree. highest: the maximum of
+    /// scores[i] * scale.
+    float (*softmax_row)(float* scores, int64_t n, float scale, float* highest);
     /// out = (x / sqrt(sum(x*x) / n + eps)) * gain: the sum is a dot product, the rest is rounded
     /// operation by operation. out may be x.
     void (*rms_norm_row)(const float* x, const float* gain, float eps, int64_t n, float* out);
@@ -83,6 +85,8 @@ struct KernelTable {
     const Int8Kernels* int8;
     /// Products of block formats with int8 activations (int8_blocks.h).
     const BlockKernels* blocks;
+    /// Latent attention over int8 rows (latent_kernels.h).
+    const LatentKernels* latent;
 };
 
 extern const KernelTable kPortableKernels;

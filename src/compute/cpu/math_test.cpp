@@ -76,7 +76,9 @@ TEST(Softmax, of_any_length_sums_to_one_and_has_the_same_bits_in_every_table) {
             scores.push_back(static_cast<float>((i * 37) % 101) / 10.0F - 3.0F);
         }
         std::vector<float> expected = scores;
-        const float sum = select_kernels("portable")->softmax_row(expected.data(), n, 0.7F);
+        float top = 0;
+        const float sum = select_kernels("portable")->softmax_row(expected.data(), n, 0.7F, &top);
+        EXPECT_EQ(top, *std::max_element(scores.begin(), scores.end()) * 0.7F);
         double total = 0;
         for (const float e : expected) {
             total += double{e};
@@ -84,7 +86,10 @@ TEST(Softmax, of_any_length_sums_to_one_and_has_the_same_bits_in_every_table) {
         EXPECT_NEAR(total, double{sum}, total * static_cast<double>(n) * 0x1p-24);
         for (const std::string& isa : available_isas()) {
             std::vector<float> found = scores;
-            EXPECT_EQ(sum, select_kernels(isa)->softmax_row(found.data(), n, 0.7F)) << isa;
+            float found_top = 0;
+            EXPECT_EQ(sum, select_kernels(isa)->softmax_row(found.data(), n, 0.7F, &found_top))
+                << isa;
+            EXPECT_EQ(top, found_top) << isa;
             EXPECT_EQ(expected, found) << isa << ", " << n;
         }
     }

@@ -11,7 +11,8 @@ constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
 
 void score_softmax(const KernelTable& kernels, const float* logits, int64_t n, float* scores) {
     std::copy(logits, logits + n, scores);
-    const float sum = kernels.softmax_row(scores, n, 1.0F);
+    float highest = 0.0F;
+    const float sum = kernels.softmax_row(scores, n, 1.0F, &highest);
     for (int64_t i = 0; i < n; ++i) {
         scores[i] /= sum;
     }

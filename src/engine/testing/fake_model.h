@@ -33,6 +33,7 @@ class FakeModel final : public Model {
         return {.row_floats = {1, 2}, .page_tokens = page_tokens_, .max_tokens = max_tokens};
     }
     void observe_hidden(HiddenObserver) override {}
+    void override_routing(RoutingSource*) override {}
     int64_t bytes_per_token() const override { return 0; }
 
     Result<ConstRows> forward(const Batch& batch, KvCache& cache) override {
@@ -103,9 +104,8 @@ class FakeModel final : public Model {
     }
     void push_logits(int32_t slot, int64_t position, int32_t token, KvCache& cache) {
         uint64_t hash = 1;
-        const auto pages = cache.pages(0, slot);
         for (int64_t p = 0; p <= position; ++p) {
-            const float cached = pages[static_cast<size_t>(p / page_tokens_)][p % page_tokens_];
+            const float cached = *cache.read(0, slot, p);
             hash = random_bits(hash, static_cast<uint64_t>(cached), static_cast<uint64_t>(p));
         }
         for (int32_t id = 0; id < kVocabSize; ++id) {

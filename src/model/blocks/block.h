@@ -65,10 +65,21 @@ struct Pass {
     RopeTable& rope;
     ExpertBank& experts;
     int64_t layer = 0;
-    std::vector<PagedRows>& visible;  ///< one per token, of the current layer
-    std::vector<MatmulTask>& tasks;   ///< emptied by whoever uses it
+    std::vector<PagedRows>& visible;   ///< one per token, of the current layer
+    std::vector<KvPlace>& places;      ///< of append_rows
+    std::vector<MatmulTask>& tasks;    ///< emptied by whoever uses it
+    RoutingSource* routing = nullptr;  ///< chooses the experts where there is one
 
     int64_t n_tokens() const { return static_cast<int64_t>(batch.tokens.size()); }
+
+    /// Writes the tokens' rows of the current layer into the cache.
+    void append_rows(ConstRows rows) const {
+        places.clear();
+        for (size_t i = 0; i < batch.tokens.size(); ++i) {
+            places.push_back(cache.place(layer, batch.slots[i], batch.positions[i]));
+        }
+        backend.append_kv({rows, places, cache.spec().rows(layer)});
+    }
 
     /// Fills `visible` for a layer: token i sees rows 0 .. positions[i] of its sequence.
     void see_cache(int64_t cache_layer) const {
@@ -77,7 +88,7 @@ struct Pass {
         for (size_t i = 0; i < batch.tokens.size(); ++i) {
             visible.push_back({cache.pages(cache_layer, batch.slots[i]).data(), spec.page_tokens,
                                spec.row_floats[static_cast<size_t>(cache_layer)],
-                               batch.positions[i] + 1});
+                               batch.positions[i] + 1, spec.format});
         }
     }
 };

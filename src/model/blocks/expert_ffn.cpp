@@ -3,6 +3,7 @@
 // order of choice, so that its bits do not depend on its batch mates.
 
 #include "model/blocks/block.h"
+#include "model/routing_source.h"
 
 namespace nereus {
 namespace {
@@ -68,6 +69,9 @@ class ExpertFfn final : public FfnBlock {
         const MatmulTask task{router_, x, logits};
         pass.backend.matmul({&task, 1});
         pass.backend.route_experts(logits, params_, ids_.data(), gates_.data());
+        if (pass.routing != nullptr) {
+            pass.routing->choose(pass.layer, pass.batch, ids_, gates_);
+        }
     }
 
     /// Sorts the (token, choice) pairs by expert: used_ lists the experts that occur, begins_ where

@@ -33,11 +33,7 @@ class GroupedAttention final : public AttentionBlock {
         pass.backend.matmul(tasks);
         rotate(pass, q, n_heads);
         rotate(pass, keys, n_kv);
-        for (int64_t i = 0; i < n; ++i) {
-            const auto at = static_cast<size_t>(i);
-            std::copy_n(kv.row(i), kv.n_cols,
-                        pass.cache.row(pass.layer, pass.batch.slots[at], pass.batch.positions[at]));
-        }
+        pass.append_rows(kv);
         pass.see_cache(pass.layer);
         const Rows heads = pass.scratch.rows(Scratch::kHeads, n, n_heads * dim);
         pass.backend.attend_grouped({q, heads, pass.visible, n_heads, n_kv, dim, dim, scale_});

@@ -6,10 +6,16 @@
 // so that a row's bits do not depend on the chunk it came in (docs/decisions/0001). Expanded form:
 // keys and values of all visible rows are made first; kept as the check of the absorbed one.
 
+#include <functional>
+
+#include "base/thread_pool.h"
 #include "model/blocks/block.h"
 
 namespace nereus {
 namespace {
+
+/// Tokens whose rotated queries one thread copies: below as many no other thread is woken.
+constexpr int64_t kCopiedTokens = 16;
 
 struct LatentWeights {
     Weight q;                          ///< without q_lora: [H * (nope + rope), hidden]
@@ -83,7 +89,7 @@ class LatentAttention final : public AttentionBlock {
         const Rows latents{kv.data, n, latent_, kv.stride};
         pass.backend.rms_norm(latents, w_.kv_a_norm, eps_, latents);
         rotate(pass, kv, latent_, rope_, 1);
-        store(pass, kv);
+        pass.append_rows(kv);
     }
 
     void rotate(const Pass& pass, Rows x, int64_t offset, int64_t head_stride,
@@ -99,14 +105,6 @@ class LatentAttention final : public AttentionBlock {
         args.cos = pass.rope.cos();
         args.sin = pass.rope.sin();
         pass.backend.rope(args);
-    }
-
-    void store(const Pass& pass, ConstRows kv) const {
-        for (int64_t i = 0; i < kv.n_rows; ++i) {
-            const auto at = static_cast<size_t>(i);
-            float* row = pass.cache.row(pass.layer, pass.batch.slots[at], pass.batch.positions[at]);
-            std::copy_n(kv.row(i), kv.n_cols, row);
-        }
     }
 
     /// Columns [begin, begin + n) of every row.
@@ -126,12 +124,15 @@ class LatentAttention final : public AttentionBlock {
                                   !w_.k_is_transposed});
         }
         pass.backend.matmul(pass.tasks);
-        for (int64_t i = 0; i < n; ++i) {
-            for (int64_t h = 0; h < n_heads_; ++h) {
-                std::copy_n(q.row(i) + h * (nope_ + rope_) + nope_, rope_,
-                            absorbed.row(i) + h * width + latent_);
+        const auto copy_rope = [&](int64_t begin, int64_t end) {
+            for (int64_t i = begin; i < end; ++i) {
+                for (int64_t h = 0; h < n_heads_; ++h) {
+                    std::copy_n(q.row(i) + h * (nope_ + rope_) + nope_, rope_,
+                                absorbed.row(i) + h * width + latent_);
+                }
             }
-        }
+        };
+        pass.backend.pool().parallel_for(n, kCopiedTokens, std::ref(copy_rope));
         const Rows context = pass.scratch.rows(Scratch::kContext, n, n_heads_ * latent_);
         pass.backend.attend_latent(
             {absorbed, context, pass.visible, n_heads_, latent_, rope_, scale_});
@@ -153,10 +154,10 @@ class LatentAttention final : public AttentionBlock {
             const Rows kv = pass.scratch.rows(Scratch::kExpanded, seen.n_rows, width);
             for (int64_t begin = 0; begin < seen.n_rows; begin += seen.page_tokens) {
                 const int64_t count = std::min(seen.page_tokens, seen.n_rows - begin);
-                expand_page(pass, seen.pages[begin / seen.page_tokens],
+                expand_page(pass, reinterpret_cast<const float*>(seen.pages[begin / seen.page_tokens]),
                             {kv.row(begin), count, width, width});
             }
-            const float* page = kv.data;
+            const auto* page = reinterpret_cast<const std::byte*>(kv.data);
             const PagedRows expanded{&page, seen.n_rows, width, seen.n_rows};
             pass.backend.attend_grouped({{q.row(i), 1, q.n_cols, q.stride},
                                          {heads.row(i), 1, heads.n_cols, heads.stride},

@@ -40,8 +40,12 @@ class RowGains {
 
 class LoadedModel final : public Model {
   public:
-    LoadedModel(const Checkpoint& checkpoint, Backend& backend, ModelConfig config)
-        : backend_(backend), config_(std::move(config)), weights_(checkpoint) {}
+    LoadedModel(const Checkpoint& checkpoint, Backend& backend, ModelConfig config,
+                KvFormat kv_format)
+        : backend_(backend),
+          config_(std::move(config)),
+          kv_format_(kv_format),
+          weights_(checkpoint) {}
 
     /// Binds every tensor. errors: see load_model
     Status bind(CheckpointKind kind, const LoadOptions& options);
@@ -50,6 +54,7 @@ class LoadedModel final : public Model {
     KvSpec kv_spec(int64_t max_tokens) const override;
     Result<ConstRows> forward(const Batch& batch, KvCache& cache) override;
     void observe_hidden(HiddenObserver observer) override { observer_ = std::move(observer); }
+    void override_routing(RoutingSource* source) override { routing_ = source; }
     int64_t bytes_per_token() const override;
 
   private:
@@ -66,6 +71,7 @@ class LoadedModel final : public Model {
 
     Backend& backend_;
     ModelConfig config_;
+    KvFormat kv_format_;
     WeightSet weights_;
     Weight embedding_;                   ///< [vocab_size, hidden_size]
     const float* final_norm_ = nullptr;  ///< [hidden_size]
@@ -74,9 +80,11 @@ class LoadedModel final : public Model {
     std::unique_ptr<ExpertBank> experts_;
     RopeTable rope_;
     HiddenObserver observer_;
+    RoutingSource* routing_ = nullptr;
     Scratch scratch_;
     RowGains gains_;
     std::vector<PagedRows> visible_;
+    std::vector<KvPlace> places_;
     std::vector<MatmulTask> tasks_;
 };
 

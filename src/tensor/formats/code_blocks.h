@@ -22,6 +22,8 @@ namespace nereus {
 inline constexpr float kStepMax = 16.0F;
 /// Magnitudes above it would leave int8 when a run is shifted by one offset.
 inline constexpr float kFullScale = 126.0F;
+/// No scale reaches further; the squares of larger errors would overflow and leave no best choice.
+inline constexpr float kLargestNumber = 65504.0F * 127.0F;
 /// Scales that are tried below it, and how far apart.
 inline constexpr int kScales = 12;
 inline constexpr float kApart = 3.0F;
@@ -76,7 +78,8 @@ class CodeSearch {
             const auto at = static_cast<size_t>(c);
             weights_[at] = from.importance == nullptr ? 1.0F : from.importance[c];
             for (int64_t r = 0; r < kPanelRows; ++r) {
-                values_[at].set(r, from.values[r * kPanelColumns + c]);
+                values_[at].set(r, std::clamp(from.values[r * kPanelColumns + c], -kLargestNumber,
+                                              kLargestNumber));
             }
         }
     }

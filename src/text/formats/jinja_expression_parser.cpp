@@ -410,6 +410,8 @@ Result<Postfix> ExpressionParser::parse_test() {
     }
     if (stream_.skip_operator("(")) {
         postfix.arguments = NEREUS_TRY(parse_arguments());
+    } else if (stream_.is_name("is")) {
+        return stream_.corrupt("one 'is' cannot follow another");
     } else if (starts_test_argument(stream_.current())) {
         NEREUS_TRY(stream_.enter(depth_));
         const DepthGuard guard(depth_);

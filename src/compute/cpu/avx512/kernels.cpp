@@ -7,6 +7,7 @@
 
 namespace nereus {
 
-extern constexpr KernelTable kAvx512Kernels = wide_table<Avx512>("avx512", nullptr, nullptr);
+extern constexpr KernelTable kAvx512Kernels =
+    wide_table<Avx512>("avx512", nullptr, nullptr, nullptr);
 
 }  // namespace nereus

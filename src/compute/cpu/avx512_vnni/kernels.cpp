@@ -4,6 +4,7 @@
 
 #include "compute/cpu/avx512_vnni/bytes.h"
 #include "compute/cpu/avx512_vnni/int8.h"
+#include "compute/cpu/avx512_vnni/latent.h"
 #include "compute/cpu/wide/int8_blocks.h"
 
 namespace nereus {
@@ -16,6 +17,7 @@ constexpr KernelTable vnni_table() {
     table.name = "avx512_vnni";
     table.int8 = &kVnniInt8;
     table.blocks = &kVnniBlocks;
+    table.latent = &kVnniLatent;
     return table;
 }
 

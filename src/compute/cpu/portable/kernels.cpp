@@ -7,6 +7,7 @@
 #include "compute/cpu/math.h"
 #include "compute/cpu/portable/int8.h"
 #include "compute/cpu/portable/int8_blocks.h"
+#include "compute/cpu/portable/latent.h"
 
 namespace nereus {
 namespace {
@@ -60,12 +61,13 @@ void exp_row(const float* x, int64_t n, float* out) {
     }
 }
 
-float softmax_row(float* scores, int64_t n, float scale) {
+float softmax_row(float* scores, int64_t n, float scale, float* top) {
     float highest = -__builtin_inff();
     for (int64_t i = 0; i < n; ++i) {
         scores[i] *= scale;
         highest = highest > scores[i] ? highest : scores[i];
     }
+    *top = highest;
     float lanes[kLanes] = {};
     for (int64_t i = 0; i < n; ++i) {
         scores[i] = exp_shared(scores[i] - highest);
@@ -100,6 +102,7 @@ extern const KernelTable kPortableKernels = {
     .swiglu_row = swiglu_row,
     .int8 = &kPortableInt8,
     .blocks = &kPortableBlocks,
+    .latent = &kPortableLatent,
 };
 
 }  // namespace nereus

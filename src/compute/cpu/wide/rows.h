@@ -83,9 +83,10 @@ inline float scale_and_find_max(float* scores, int64_t n, float scale) {
 }
 
 template <typename V>
-float softmax_row(float* scores, int64_t n, float scale) {
+float softmax_row(float* scores, int64_t n, float scale, float* top) {
     using Floats = typename V::Floats;
-    const Floats highest = V::broadcast(scale_and_find_max<V>(scores, n, scale));
+    *top = scale_and_find_max<V>(scores, n, scale);
+    const Floats highest = V::broadcast(*top);
     Floats sum = V::zero();
     for_each_group(
         n,

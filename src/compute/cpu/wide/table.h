@@ -12,11 +12,12 @@ namespace {
 
 template <class V>
 constexpr KernelTable wide_table(const char* name, const Int8Kernels* int8,
-                                 const BlockKernels* blocks) {
+                                 const BlockKernels* blocks, const LatentKernels* latent) {
     KernelTable table{};
     table.name = name;
     table.int8 = int8;
     table.blocks = blocks;
+    table.latent = latent;
     const auto add = [&table]<class F>(FormatId id, F /*format*/) {
         table.formats[static_cast<int>(id)] = {dot_rows<V, F>, decode_rows<V, F>};
     };

@@ -1,0 +1,24 @@
+#include "memory/hit_rate.h"
+
+#include <algorithm>
+#include <cmath>
+#include <iterator>
+
+namespace nereus {
+namespace {
+
+/// At 0, 10, ... 100 % of the experts; the middle nine are measured.
+constexpr double kHitRates[] = {0,      0.2897, 0.4603, 0.5873, 0.6890, 0.7732,
+                                0.8427, 0.9005, 0.9473, 0.9814, 1};
+
+}  // namespace
+
+double expected_hit_rate(double share_cached) {
+    constexpr double kSteps = std::size(kHitRates) - 1;
+    const double at = std::clamp(share_cached, 0.0, 1.0) * kSteps;
+    const auto below = static_cast<size_t>(std::min(std::floor(at), kSteps - 1));
+    const double part = at - static_cast<double>(below);
+    return kHitRates[below] + part * (kHitRates[below + 1] - kHitRates[below]);
+}
+
+}  // namespace nereus
