@@ -12,6 +12,7 @@
 
 #include "apps/input.h"
 #include "apps/row_file.h"
+#include "apps/text_windows.h"
 #include "base/file.h"
 
 namespace nereus {
@@ -114,32 +115,6 @@ Status score_window(EvalSequence& sequence, std::span<const int32_t> window, Per
     return {};
 }
 
-/// The whole text as ids: BOS in front where the model wants one; one newline at the end of the
-/// file does not count (llama.cpp drops it from a prompt file).
-std::vector<int32_t> text_ids(const OpenedText& text, std::string_view raw) {
-    if (raw.ends_with('\n')) {
-        raw.remove_suffix(1);
-    }
-    std::vector<int32_t> ids = text.tokenizer->encode(raw, ControlTokens::kAsText);
-    if (text.text_needs_bos && text.bos_id) {
-        ids.insert(ids.begin(), *text.bos_id);
-    }
-    return ids;
-}
-
-/// As many whole windows as are wanted (0: all), each beginning with BOS where the model wants one.
-void cut_windows(const OpenedText& text, const PerplexityFlags& flags, std::vector<int32_t>& ids) {
-    const auto context = static_cast<size_t>(flags.context);
-    size_t n_windows = ids.size() / context;
-    if (flags.windows > 0) {
-        n_windows = std::min(n_windows, static_cast<size_t>(flags.windows));
-    }
-    ids.resize(n_windows * context);
-    for (size_t at = 0; at < ids.size() && text.text_needs_bos && text.bos_id; at += context) {
-        ids[at] = *text.bos_id;
-    }
-}
-
 std::string perplexity_text(const Perplexity& sum, int64_t context, bool json) {
     const double nll = sum.nll_sum / static_cast<double>(sum.n_tokens);
     if (!json) {
@@ -159,14 +134,9 @@ Result<ExitCode> eval_perplexity(const PerplexityFlags& flags, const CommonOptio
     const OpenedModel opened = NEREUS_TRY(open_model(flags.model, open_options(common)));
     NEREUS_TRY(need_tokenizer(opened.text));
     const std::string raw = NEREUS_TRY(read_input(flags.text));
-    std::vector<int32_t> ids = text_ids(opened.text, raw);
-    if (static_cast<int64_t>(ids.size()) < flags.context) {
-        return make_error(ErrorCode::kInvalidArgument,
-                          "{}: the text has {} tokens, one window needs {} (see --context)",
-                          flags.text, ids.size(), flags.context);
-    }
     EvalSequence sequence = NEREUS_TRY(EvalSequence::create(*opened.model, flags.context));
-    cut_windows(opened.text, flags, ids);
+    const std::vector<int32_t> ids =
+        NEREUS_TRY(text_windows(opened.text, raw, flags.context, flags.windows, flags.text));
     if (!flags.ids_out.empty()) {
         NEREUS_TRY(write_file_atomic(flags.ids_out, dump_json(Json(ids)) + "\n"));
     }

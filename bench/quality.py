@@ -5,7 +5,9 @@ For each model, Nereus packs its weights (decoded to float32) in every format an
 logits with those of the unrounded weights; llama.cpp's llama-quantize rounds the same weights as
 F32 to its own types and llama-perplexity compares them in the same way. Both score the second half
 of each window of WikiText-2 test. The reference of each program is its own on the unrounded
-weights, so each row tells what its rounding (weights and activations) costs.
+weights, so each row tells what its rounding (weights and activations) costs. A + after a name:
+rounding weighed by activations (nereus pack --importance, llama-imatrix), measured on the second
+half of the same text, which is not scored.
 
 usage: quality.py [--models seed smollm2 tinyllama | NAME=SOURCE[,PEER.gguf] ...] [--json OUT]
   seed=models/nereus-seed                 FP8 weights, no peer
@@ -24,11 +26,12 @@ from programs import ROOT, LlamaCpp, Missing, Nereus, cache_folder, found, need
 TEXT = ROOT / "tests/data/wikitext/wiki.test.head.raw"
 KNOWN = {"seed": ROOT / "tests/data/seed-q8_0.gguf", "smollm2": cache_folder() / "smollm2.gguf",
          "tinyllama": cache_folder() / "tinyllama.gguf"}
-FORMATS = ["q8", "q4-mixed", "q4", "q2"]
-TYPES = ["Q8_0", "Q4_K_M", "IQ4_XS", "IQ3_S", "Q3_K_M", "IQ3_XXS", "Q2_K"]
+FORMATS = ["q8", "q4-mixed", "q4", "q4+", "q2", "q2+"]
+TYPES = ["Q8_0", "Q4_K_M", "Q4_K_M+", "IQ4_XS+", "IQ3_S+", "Q3_K_M", "IQ3_XXS+", "Q2_K", "Q2_K+"]
 EXACT_CACHE = ["-ctk", "f32", "-ctv", "f32", "-fa", "off"]  # the reference's cache is not rounded
 SOURCES = {  # where each family of formats is described
     "nereus": "src/tensor/panel.h: least squares over scales, int8 activations",
+    "nereus+": "https://github.com/ggml-org/llama.cpp/pull/4861",
     "Q8_0": "https://github.com/ggml-org/llama.cpp/blob/master/ggml/src/ggml-quants.c",
     "K": "https://github.com/ggml-org/llama.cpp/pull/1684",
     "IQ": "https://github.com/ggml-org/llama.cpp/tree/master/tools/quantize",
@@ -37,7 +40,8 @@ SOURCES = {  # where each family of formats is described
 
 def source_of(kind, name):
     if kind == "nereus":
-        return SOURCES["nereus"]
+        return SOURCES["nereus+" if name.endswith("+") else "nereus"]
+    name = name.rstrip("+")
     return SOURCES["IQ" if name.startswith("IQ") else "K" if "_K" in name else name]
 
 
@@ -48,6 +52,9 @@ class Study:
         self.nereus, self.peer, self.flags, self.scratch = nereus, peer, flags, scratch
         self.rows = []
         self.refused = {}  # what a program would not do, in its words
+        self.calibration = scratch / "calibration.txt"
+        text = TEXT.read_text(encoding="utf-8")
+        self.calibration.write_text(text[len(text) // 2:], encoding="utf-8")
 
     def add(self, kind, name, values):
         row = {"kind": kind, "format": name, "source": source_of(kind, name), **values}
@@ -75,7 +82,9 @@ class Study:
 
     def nereus_format(self, source, name):
         pack = self.scratch / f"pack-{name}"
-        self.nereus("pack", source, "--format", name, "--out", pack, *self.flags.pack_flags)
+        weighed = ["--importance", self.calibration, "--windows", self.flags.calibration] \
+            if name.endswith("+") else []
+        self.nereus("pack", source, "--format", name.rstrip("+"), "--out", pack, *weighed)
         values = self.nereus.json("eval", "kl", pack, "--reference", self.logits, "--tokens",
                                   self.ids, "--context", self.flags.context, "--json")
         self.add("nereus", name, {"bits": self.bits(pack), **values})
@@ -92,11 +101,16 @@ class Study:
         self.peer("llama-perplexity", "-m", self.f32, "-f", TEXT, "-c", flags.context, "--chunks",
                   flags.windows, "-t", flags.threads, "--kl-divergence-base", self.base,
                   *EXACT_CACHE)
+        if any(name.endswith("+") for name in flags.types):
+            self.peer("llama-imatrix", "-m", self.f32, "-f", self.calibration, "-o",
+                      self.scratch / "imatrix", "-c", flags.context, "--chunks",
+                      flags.calibration, "-t", flags.threads)
 
     def peer_type(self, name):
         flags = self.flags
         file = self.scratch / f"{name}.gguf"
-        out = "\n".join(self.peer("llama-quantize", self.f32, file, name))
+        weighed = ["--imatrix", self.scratch / "imatrix"] if name.endswith("+") else []
+        out = "\n".join(self.peer("llama-quantize", *weighed, self.f32, file, name.rstrip("+")))
         bits = found(r"quant size\s*=.*\(([\d.]+) BPW\)", out)
         out = "\n".join(self.peer("llama-perplexity", "-m", file, "-c", flags.context, "-t",
                                   flags.threads, "--kl-divergence", "--kl-divergence-base",
@@ -180,7 +194,7 @@ def parse():
     parser.add_argument("--models", nargs="+", default=list(KNOWN))
     parser.add_argument("--formats", nargs="*", default=FORMATS, help="of nereus pack")
     parser.add_argument("--types", nargs="*", default=TYPES, help="of llama-quantize")
-    parser.add_argument("--pack-flags", nargs="*", default=[], help="further words of nereus pack")
+    parser.add_argument("--calibration", type=int, default=32, help="windows that weigh errors")
     parser.add_argument("--llama-cpp", help="folder of llama.cpp's programs")
     parser.add_argument("--windows", type=int, default=8)
     parser.add_argument("--context", type=int, default=512)

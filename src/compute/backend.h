@@ -17,6 +17,7 @@
 //                 int8 rows the products are integers (cpu/latent_kernels.h).
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -44,6 +45,9 @@ struct MatmulTask {
     Weight gate = {};    ///< empty, or of the weight's format and shape
     Rows gate_out = {};  ///< with a gate: room for gate x, of out's shape
 };
+
+/// Sees the products of a matmul, on the caller's thread, before they run.
+using ProductObserver = std::function<void(std::span<const MatmulTask> tasks)>;
 
 /// Pages of a cached sequence: row p is row p % page_tokens of pages[p / page_tokens].
 struct PagedRows {
@@ -148,6 +152,8 @@ class Backend {
     /// multiply-adds in order of j. slots, weights [n_tokens, top_k].
     virtual void combine_rows(ConstRows x, const int32_t* slots, const float* weights,
                               int64_t top_k, Rows out) = 0;
+    /// From now on every matmul is shown to it; null: no longer. For statistics of activations.
+    virtual void observe_products(ProductObserver observer) = 0;
 };
 
 /// Names of the kernel tables this CPU can run, fastest first; the last is "portable".

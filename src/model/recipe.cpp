@@ -24,10 +24,12 @@ constexpr Recipe kRecipes[] = {
      {kQ8, kQ8, kQ4, kQ8, kQ4, kQ4, kQ2, kF32, kF32}},
     {"bf16",
      "16 bits, for comparison",
-     {kBf16, kBf16, kBf16, kBf16, kBf16, kBf16, kBf16, kF32, kF32}},
+     {kBf16, kBf16, kBf16, kBf16, kBf16, kBf16, kBf16, kF32, kF32},
+     false},
     {"f32",
      "32 bits: no rounding, for comparison",
-     {kF32, kF32, kF32, kF32, kF32, kF32, kF32, kF32, kF32}},
+     {kF32, kF32, kF32, kF32, kF32, kF32, kF32, kF32, kF32},
+     false},
 };
 
 bool fits_panels(const ModelTensor& tensor) {

@@ -16,6 +16,7 @@ struct Recipe {
     std::string_view name;
     std::string_view help;  ///< one line
     std::array<FormatId, kTensorRoles> formats;
+    bool rounds = true;  ///< in blocks, whose largest number costs the others
 };
 
 std::span<const Recipe> all_recipes();

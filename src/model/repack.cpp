@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <functional>
+#include <unordered_map>
 #include <unordered_set>
 
 #include "base/check.h"
@@ -10,6 +12,7 @@
 #include "base/file.h"
 #include "base/thread_pool.h"
 #include "memory/weight_set.h"
+#include "model/turning.h"
 #include "tensor/panel.h"
 
 namespace nereus {
@@ -44,8 +47,11 @@ struct Piece {
 struct Bound {
     ModelTensor tensor;
     const Format* format = nullptr;
-    Weight weight;                  ///< the source's rows, of matrices
-    const float* vector = nullptr;  ///< the numbers of a vector
+    Weight weight;                ///< the source's rows, of matrices
+    std::vector<float> vector;    ///< the numbers of a vector
+    const float* gain = nullptr;  ///< [cols], folded into the columns
+    int64_t read_block = 1;       ///< the columns are turned in blocks of it
+    int64_t write_block = 1;      ///< the rows
 };
 
 class RowReader {
@@ -55,13 +61,29 @@ class RowReader {
     /// Rows that have to be read together.
     int64_t rows_together() const {
         const int64_t least = b_.tensor.source == RowSource::kKeyHalf ? c_.kv_lora_rank : 1;
-        return std::max<int64_t>(least, kPanelRows);
+        return std::max({least, b_.write_block, kPanelRows});
     }
 
     /// Where the rows' source begins, as importance knows it.
     const std::byte* origin(int64_t first) const { return b_.weight.row(source_row(first)).data; }
 
+    /// Rows in the pack's basis.
     void read(int64_t first, int64_t n_rows, float* out) const {
+        read_published(first, n_rows, out);
+        const int64_t n = b_.tensor.cols;
+        for (int64_t r = 0; r < n_rows && b_.gain != nullptr; ++r) {
+            std::transform(b_.gain, b_.gain + n, out + r * n, out + r * n, std::multiplies<>());
+        }
+        for (int64_t r = 0; r < n_rows && b_.read_block > 1; ++r) {
+            turn_row(out + r * n, n, b_.read_block);
+        }
+        if (b_.write_block > 1) {
+            turn_columns(out, n_rows, n, b_.write_block);
+        }
+    }
+
+  private:
+    void read_published(int64_t first, int64_t n_rows, float* out) const {
         if (b_.tensor.source == RowSource::kKeyHalf) {
             NEREUS_CHECK(first % c_.kv_lora_rank == 0 && n_rows == c_.kv_lora_rank);
             return read_key_head(first / c_.kv_lora_rank, out);
@@ -71,7 +93,6 @@ class RowReader {
         }
     }
 
-  private:
     void decode(int64_t row, float* out) const {
         b_.weight.format->decode_row(b_.weight.row(row), b_.weight.cols, out);
     }
@@ -119,13 +140,20 @@ void encode_rows(const Format& format, const float* rows, int64_t n_rows, int64_
 
 class CheckpointRepack final : public Repack {
   public:
-    CheckpointRepack(const Checkpoint& checkpoint, ModelConfig config)
-        : checkpoint_(checkpoint), config_(std::move(config)), weights_(checkpoint) {}
+    CheckpointRepack(const Checkpoint& checkpoint, ModelConfig config, PackBasis basis)
+        : checkpoint_(checkpoint),
+          config_(std::move(config)),
+          weights_(checkpoint),
+          turned_(basis == PackBasis::kTurned && !config_.tie_word_embeddings) {}
 
     Status bind(const Recipe& recipe, const std::string& options) {
         std::unordered_set<std::string> used;
-        for (ModelTensor& tensor :
-             model_tensors(config_, checkpoint_.kind(), TensorLayout::kPack)) {
+        std::vector<ModelTensor> planned =
+            model_tensors(config_, checkpoint_.kind(), TensorLayout::kPack);
+        if (turned_) {
+            NEREUS_TRY(read_gains(planned));
+        }
+        for (ModelTensor& tensor : planned) {
             if (tensor.optional && checkpoint_.find(tensor.source_name) == nullptr) {
                 continue;
             }
@@ -146,7 +174,8 @@ class CheckpointRepack final : public Repack {
         }
         content_.recipe = recipe.name;
         content_.kind = checkpoint_.kind();
-        content_.source = fmt::format("{:x}; {}", sample_of(checkpoint_), options);
+        content_.source =
+            fmt::format("{:x}; {}{}", sample_of(checkpoint_), options, turned_ ? "; turned" : "");
         content_.blobs = pack_blobs(tensors_, formats);
         content_.copies = NEREUS_TRY(files_to_copy(checkpoint_));
         return {};
@@ -155,6 +184,27 @@ class CheckpointRepack final : public Repack {
     const PackContent& content() const override { return content_; }
     const std::vector<ModelTensor>& tensors() const override { return tensors_; }
     int64_t n_left_out() const override { return n_left_out_; }
+
+    Result<int64_t> n_unseen_experts(const ImportanceOf& importance) const override {
+        int64_t n_unseen = 0;
+        for (size_t i = 0; i < bound_.size(); ++i) {
+            const ModelTensor& tensor = bound_[i].tensor;
+            if (tensor.role == TensorRole::kVector || tensor.role == TensorRole::kEmbedding ||
+                importance(RowReader(config_, bound_[i]).origin(0), tensor.cols) != nullptr) {
+                continue;
+            }
+            if (tensor.role != TensorRole::kRoutedExpert) {
+                return make_error(ErrorCode::kInvalidArgument,
+                                  "{}: tensor {}: no statistics of its inputs; expected them from "
+                                  "a run of the same model",
+                                  checkpoint_.path().string(), tensor.name);
+            }
+            const bool counted = i > 0 && bound_[i - 1].tensor.expert == tensor.expert &&
+                                 bound_[i - 1].tensor.layer == tensor.layer;
+            n_unseen += counted ? 0 : 1;
+        }
+        return n_unseen;
+    }
 
     Status write(PackWriter& writer, ThreadPool& pool, const ImportanceOf& importance,
                  const std::function<void()>& progress) override {
@@ -171,20 +221,60 @@ class CheckpointRepack final : public Repack {
     }
 
   private:
+    /// The gains of the residual stream's norms. Where all are one, the model is turned already.
+    Status read_gains(const std::vector<ModelTensor>& planned) {
+        bool all_one = true;
+        for (const ModelTensor& tensor : planned) {
+            if (tensor.norm != tensor.name) {
+                continue;
+            }
+            const float* gain = NEREUS_TRY(weights_.vector(tensor.source_name, tensor.cols));
+            all_one &= std::all_of(gain, gain + tensor.cols, [](float g) { return g == 1.0F; });
+            gains_[tensor.name] = gain;
+        }
+        turned_ = !all_one;
+        return {};
+    }
+
+    int64_t block_of(Space space) const {
+        if (!turned_ || space == Space::kOwn) {
+            return 1;
+        }
+        return turn_block(space == Space::kResidual ? config_.hidden_size : config_.v_head_dim);
+    }
+
+    /// The basis that the tensor gets: gains go from norms into what reads behind them.
+    void turn(Bound& bound) const {
+        const ModelTensor& tensor = bound.tensor;
+        bound.read_block = block_of(tensor.reads);
+        bound.write_block = block_of(tensor.writes);
+        if (tensor.role != TensorRole::kVector) {
+            bound.gain = turned_ && !tensor.norm.empty() ? gains_.at(tensor.norm) : nullptr;
+            return;
+        }
+        if (turned_ && tensor.norm == tensor.name) {
+            std::fill(bound.vector.begin(), bound.vector.end(), 1.0F);
+        }
+        turn_row(bound.vector.data(), tensor.cols, bound.write_block);
+    }
+
     Status bind_tensor(const Recipe& recipe, ModelTensor tensor) {
         Bound bound;
         FormatId stored = FormatId::kF32;
         if (tensor.role == TensorRole::kVector) {
-            bound.vector = NEREUS_TRY(weights_.vector(tensor.source_name, tensor.cols));
+            const float* numbers = NEREUS_TRY(weights_.vector(tensor.source_name, tensor.cols));
+            bound.vector.assign(numbers, numbers + tensor.cols);
         } else {
             const int64_t cols =
                 tensor.source == RowSource::kKeyHalf ? config_.kv_lora_rank : tensor.cols;
             bound.weight =
                 NEREUS_TRY(weights_.matrix(tensor.source_name, tensor.source_rows, cols));
-            stored = bound.weight.format->id;
+            stored =
+                turned_ ? FormatId::kF32 : bound.weight.format->id;  // sums are not bf16 any more
         }
         bound.format = &format_of(format_for(recipe, tensor, stored));
         bound.tensor = std::move(tensor);
+        turn(bound);
         bound_.push_back(std::move(bound));
         return {};
     }
@@ -192,8 +282,8 @@ class CheckpointRepack final : public Repack {
     Status write_tensor(const Bound& bound, PackWriter& writer, ThreadPool& pool,
                         const ImportanceOf& importance) {
         const ModelTensor& tensor = bound.tensor;
-        if (bound.vector != nullptr) {
-            const auto* bytes = reinterpret_cast<const std::byte*>(bound.vector);
+        if (tensor.role == TensorRole::kVector) {
+            const auto* bytes = reinterpret_cast<const std::byte*>(bound.vector.data());
             return writer.append({bytes, static_cast<size_t>(tensor.cols) * sizeof(float)});
         }
         const RowReader reader(config_, bound);
@@ -248,7 +338,10 @@ class CheckpointRepack final : public Repack {
         if (!std::all_of(rows.begin(), rows.end(), [](float x) { return std::isfinite(x); })) {
             return false;
         }
-        const float* weights = importance ? importance(reader.origin(piece.first), cols) : nullptr;
+        // Turned columns are sums of a whole block: all of a panel's matter alike.
+        const float* weights = importance && bound.read_block == 1
+                                   ? importance(reader.origin(piece.first), cols)
+                                   : nullptr;
         encode_rows(*bound.format, rows.data(), piece.n_rows, cols, weights,
                     buffer_.data() + piece.offset);
         return true;
@@ -266,6 +359,8 @@ class CheckpointRepack final : public Repack {
     const Checkpoint& checkpoint_;
     const ModelConfig config_;
     WeightSet weights_;
+    bool turned_;
+    std::unordered_map<std::string, const float*> gains_;  ///< by the norm's name
     std::vector<Bound> bound_;
     std::vector<ModelTensor> tensors_;
     PackContent content_;
@@ -276,8 +371,9 @@ class CheckpointRepack final : public Repack {
 }  // namespace
 
 Result<std::unique_ptr<Repack>> Repack::plan(const Checkpoint& checkpoint, const Recipe& recipe,
-                                             const std::string& options) {
-    auto repack = std::make_unique<CheckpointRepack>(checkpoint, NEREUS_TRY(config_of(checkpoint)));
+                                             const std::string& options, PackBasis basis) {
+    auto repack =
+        std::make_unique<CheckpointRepack>(checkpoint, NEREUS_TRY(config_of(checkpoint)), basis);
     NEREUS_TRY(repack->bind(recipe, options));
     return std::unique_ptr<Repack>(std::move(repack));
 }

@@ -11,10 +11,11 @@ class Planner {
         : c_(config), kind_(kind), layout_(layout) {}
 
     std::vector<ModelTensor> plan() {
-        matrix(Part::kEmbedding, TensorRole::kEmbedding, c_.vocab_size, c_.hidden_size);
-        vector(Part::kFinalNorm, c_.hidden_size);
+        matrix(Part::kEmbedding, TensorRole::kEmbedding, c_.vocab_size, c_.hidden_size).reads =
+            Space::kResidual;
+        residual_norm(Part::kFinalNorm);
         if (!c_.tie_word_embeddings) {
-            matrix(Part::kHead, TensorRole::kHead, c_.vocab_size, c_.hidden_size);
+            reader(Part::kHead, TensorRole::kHead, c_.vocab_size);
         }
         if (kind_ == CheckpointKind::kGguf) {
             const int64_t width = c_.kv_lora_rank > 0 ? c_.qk_rope_head_dim : c_.head_dim;
@@ -22,9 +23,9 @@ class Planner {
         }
         for (layer_ = 0; layer_ < c_.num_hidden_layers; ++layer_) {
             const LayerPlan& plan = c_.layers[static_cast<size_t>(layer_)];
-            vector(Part::kInputNorm, c_.hidden_size);
+            residual_norm(Part::kInputNorm);
             plan.attention == AttentionKind::kLatent ? add_latent() : add_grouped();
-            vector(Part::kPostNorm, c_.hidden_size);
+            residual_norm(Part::kPostNorm);
             plan.ffn == FfnKind::kDense ? add_dense() : add_experts();
         }
         return std::move(tensors_);
@@ -46,21 +47,49 @@ class Planner {
 
     ModelTensor& vector(Part part, int64_t n) { return matrix(part, TensorRole::kVector, 1, n); }
 
+    /// A norm of the residual stream; the readers that follow stand behind it.
+    void residual_norm(Part part) {
+        ModelTensor& tensor = vector(part, c_.hidden_size);
+        tensor.norm = norm_ = tensor.name;
+    }
+
+    static void read(ModelTensor& tensor, const std::string& norm) {
+        tensor.reads = Space::kResidual;
+        tensor.norm = norm;
+    }
+
+    ModelTensor& reader(Part part, TensorRole role, int64_t rows) {
+        ModelTensor& tensor = matrix(part, role, rows, c_.hidden_size);
+        read(tensor, norm_);
+        return tensor;
+    }
+
+    void bias(Part part, int64_t n, Space space) {
+        ModelTensor& tensor = vector(part, n);
+        tensor.optional = true;
+        tensor.writes = space;
+    }
+
+    ModelTensor& writer(Part part, TensorRole role, int64_t cols) {
+        ModelTensor& tensor = matrix(part, role, c_.hidden_size, cols);
+        tensor.writes = Space::kResidual;
+        return tensor;
+    }
+
     void add_latent() {
         const int64_t heads = c_.num_attention_heads;
         const int64_t q_rows = heads * (c_.qk_nope_head_dim + c_.qk_rope_head_dim);
         if (c_.q_lora_rank == 0) {
-            matrix(Part::kQ, TensorRole::kAttention, q_rows, c_.hidden_size);
+            reader(Part::kQ, TensorRole::kAttention, q_rows);
         } else {
-            matrix(Part::kQA, TensorRole::kAttention, c_.q_lora_rank, c_.hidden_size);
+            reader(Part::kQA, TensorRole::kAttention, c_.q_lora_rank);
             vector(Part::kQANorm, c_.q_lora_rank);
             matrix(Part::kQB, TensorRole::kAttention, q_rows, c_.q_lora_rank);
         }
-        matrix(Part::kKvA, TensorRole::kAttention, c_.kv_lora_rank + c_.qk_rope_head_dim,
-               c_.hidden_size);
+        reader(Part::kKvA, TensorRole::kAttention, c_.kv_lora_rank + c_.qk_rope_head_dim);
         vector(Part::kKvANorm, c_.kv_lora_rank);
         add_latent_heads();
-        matrix(Part::kO, TensorRole::kAttention, c_.hidden_size, heads * c_.v_head_dim);
+        writer(Part::kO, TensorRole::kAttention, heads * c_.v_head_dim).reads = Space::kValues;
     }
 
     void add_latent_heads() {
@@ -80,38 +109,39 @@ class Planner {
         };
         half(Part::kKB, c_.kv_lora_rank, c_.qk_nope_head_dim, RowSource::kKeyHalf);
         half(Part::kVB, c_.v_head_dim, c_.kv_lora_rank, RowSource::kValueHalf);
+        tensors_.back().writes = Space::kValues;
     }
 
     void add_grouped() {
         const int64_t q_rows = c_.num_attention_heads * c_.head_dim;
         const int64_t kv_rows = c_.num_key_value_heads * c_.head_dim;
-        matrix(Part::kQ, TensorRole::kAttention, q_rows, c_.hidden_size);
-        matrix(Part::kK, TensorRole::kAttention, kv_rows, c_.hidden_size);
-        matrix(Part::kV, TensorRole::kAttention, kv_rows, c_.hidden_size);
-        matrix(Part::kO, TensorRole::kAttention, c_.hidden_size, q_rows);
-        vector(Part::kQBias, q_rows).optional = true;
-        vector(Part::kKBias, kv_rows).optional = true;
-        vector(Part::kVBias, kv_rows).optional = true;
-        vector(Part::kOBias, c_.hidden_size).optional = true;
+        reader(Part::kQ, TensorRole::kAttention, q_rows);
+        reader(Part::kK, TensorRole::kAttention, kv_rows);
+        reader(Part::kV, TensorRole::kAttention, kv_rows).writes = Space::kValues;
+        writer(Part::kO, TensorRole::kAttention, q_rows).reads = Space::kValues;
+        bias(Part::kQBias, q_rows, Space::kOwn);
+        bias(Part::kKBias, kv_rows, Space::kOwn);
+        bias(Part::kVBias, kv_rows, Space::kValues);
+        bias(Part::kOBias, c_.hidden_size, Space::kResidual);
     }
 
     void add_dense() {
-        matrix(Part::kGate, TensorRole::kDenseFfn, c_.intermediate_size, c_.hidden_size);
-        matrix(Part::kUp, TensorRole::kDenseFfn, c_.intermediate_size, c_.hidden_size);
-        matrix(Part::kDown, TensorRole::kDenseFfn, c_.hidden_size, c_.intermediate_size);
+        reader(Part::kGate, TensorRole::kDenseFfn, c_.intermediate_size);
+        reader(Part::kUp, TensorRole::kDenseFfn, c_.intermediate_size);
+        writer(Part::kDown, TensorRole::kDenseFfn, c_.intermediate_size);
     }
 
     void add_experts() {
-        matrix(Part::kRouter, TensorRole::kRouter, c_.n_routed_experts, c_.hidden_size);
+        reader(Part::kRouter, TensorRole::kRouter, c_.n_routed_experts);
         if (c_.router.group_score == GroupScore::kTopTwoSum) {
             vector(Part::kRouterBias, c_.n_routed_experts);
         }
         const int64_t inner = c_.moe_intermediate_size;
         if (c_.n_shared_experts > 0) {
             const int64_t shared = c_.n_shared_experts * inner;
-            matrix(Part::kSharedGate, TensorRole::kSharedExpert, shared, c_.hidden_size);
-            matrix(Part::kSharedUp, TensorRole::kSharedExpert, shared, c_.hidden_size);
-            matrix(Part::kSharedDown, TensorRole::kSharedExpert, c_.hidden_size, shared);
+            reader(Part::kSharedGate, TensorRole::kSharedExpert, shared);
+            reader(Part::kSharedUp, TensorRole::kSharedExpert, shared);
+            writer(Part::kSharedDown, TensorRole::kSharedExpert, shared);
         }
         if (kind_ == CheckpointKind::kGguf && layout_ != TensorLayout::kPack) {
             stack(Part::kExpertGate, inner, c_.hidden_size);
@@ -137,6 +167,11 @@ class Planner {
         tensor.name = single_expert_name(part, kind_, layer_, expert);
         tensor.expert = expert;
         tensor.source_name = tensor_name(part, kind_, layer_, expert);
+        if (part == Part::kExpertDown) {
+            tensor.writes = Space::kResidual;
+        } else {
+            read(tensor, norm_);
+        }
         if (kind_ == CheckpointKind::kGguf) {
             tensor.source_rows = c_.n_routed_experts * rows;
             tensor.source_first = expert * rows;
@@ -147,6 +182,7 @@ class Planner {
     CheckpointKind kind_;
     TensorLayout layout_;
     int64_t layer_ = -1;
+    std::string norm_;  ///< of the residual stream, the last one
     std::vector<ModelTensor> tensors_;
 };
 

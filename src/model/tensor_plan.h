@@ -35,6 +35,14 @@ enum class RowSource {
     kValueHalf  ///< per head, the other v_head_dim rows of kv_b
 };
 
+/// The vector space that a tensor's columns read or its rows write, where a pack may change its
+/// basis (turning.h).
+enum class Space {
+    kOwn,
+    kResidual,  ///< the stream between blocks: [hidden_size]
+    kValues     ///< values of attention: per head [v_head_dim]
+};
+
 struct ModelTensor {
     std::string name;
     TensorRole role = TensorRole::kVector;
@@ -47,9 +55,13 @@ struct ModelTensor {
     int64_t slice_rows = 0;
     bool optional = false;  ///< there or not, whatever the configuration says
     RowSource source = RowSource::kSame;
-    std::string source_name;   ///< for packs: the published tensor
-    int64_t source_rows = 0;   ///< rows of that tensor
-    int64_t source_first = 0;  ///< first of its rows (an expert of a stack)
+    std::string source_name;     ///< for packs: the published tensor
+    int64_t source_rows = 0;     ///< rows of that tensor
+    int64_t source_first = 0;    ///< first of its rows (an expert of a stack)
+    Space reads = Space::kOwn;   ///< of its columns
+    Space writes = Space::kOwn;  ///< of its rows, or of a vector's numbers
+    /// The norm between the residual stream and its columns; of that norm, its own name.
+    std::string norm;
 };
 
 /// How a checkpoint holds latent attention's heads and the routed experts.

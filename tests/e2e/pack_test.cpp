@@ -50,8 +50,16 @@ TEST_P(PackedSeed, every_command_takes_the_pack_where_it_takes_the_model) {
     EXPECT_EQ(prompt.out, run_program({"template", source(GetParam()), "--request", request}).out);
     const fs::path tokens = scratch_folder() / "tokens.json";
     std::ofstream(tokens) << "[5, 6, 7, 8, 9, 10, 11, 12]";
+    EXPECT_EQ(run_program({"detokenize", pack, "--file", tokens}).out,
+              run_program({"detokenize", source(GetParam()), "--file", tokens}).out);
+    const std::string logits = scratch_folder() / "logits.f32";
+    const ProcessResult written =
+        run_program({"eval", "logits", pack, "--tokens", tokens, "--out", logits});
+    EXPECT_EQ(written.exit_code, 0) << written.err;
     for (const std::vector<std::string>& arguments : std::vector<std::vector<std::string>>{
              {"eval", "greedy", pack, "--tokens", tokens, "-n", "3"},
+             {"eval", "ppl", pack, text, "--context", "4"},
+             {"eval", "kl", pack, "--tokens", tokens, "--reference", logits},
              {"bench", pack, "--prompt", "4", "--generate", "2", "--repeat", "1"},
              {"run", pack, "Hi", "--greedy", "--max-tokens", "8"}}) {
         const ProcessResult result = run_program(arguments);
@@ -76,6 +84,63 @@ TEST(PackCommand, wrong_flags_end_in_one_line_that_names_the_formats) {
     EXPECT_EQ(nothing.exit_code, 2);
     EXPECT_THAT(nothing.err, HasSubstr("--format and --out"));
     EXPECT_THAT(run_program({"pack", "--help"}).out, HasSubstr("q4-mixed"));
+}
+
+/// A text of some hundred tokens of the seed's vocabulary.
+std::string long_text() {
+    const fs::path path = scratch_folder() / "long.txt";
+    std::ofstream text(path);
+    for (int i = 0; i < 150; ++i) {
+        text << "The river number " << i << " runs to the sea, and the sea is not full. ";
+    }
+    return path;
+}
+
+TEST(PackCommand, importance_weighs_the_rounding_and_is_part_of_what_a_pack_is) {
+    const std::string seed = source("models/nereus-seed");
+    const std::string folder = fresh("weighed");
+    const std::vector<std::string> words = {"pack", seed,           "--format",  "q4",      "--out",
+                                            folder, "--importance", long_text(), "--verify"};
+    const ProcessResult first = run_program(words);
+    ASSERT_EQ(first.exit_code, 0) << first.err;
+    const std::string bytes = file_text(fs::path(folder) / "dense.bin");
+    EXPECT_EQ(run_program(words).exit_code, 0);
+    EXPECT_TRUE(file_text(fs::path(folder) / "dense.bin") == bytes);
+    EXPECT_FALSE(file_text(fs::path(packed("models/nereus-seed", "q4")) / "dense.bin") == bytes);
+    const ProcessResult even = run_program({"pack", seed, "--format", "q4", "--out", folder});
+    EXPECT_EQ(even.exit_code, 2);
+    EXPECT_THAT(even.err, HasSubstr("another pack"));
+}
+
+TEST(PackCommand, experts_that_saw_no_token_of_the_text_are_counted_once) {
+    const std::string folder = fresh("unseen");
+    const fs::path text = scratch_folder() / "same.txt";
+    std::ofstream words(text);
+    for (int i = 0; i < 4000; ++i) {
+        words << "a";
+    }
+    words.close();
+    const ProcessResult result =
+        run_program({"pack", source("models/nereus-seed"), "--format", "q4", "--out", folder,
+                     "--importance", text, "--windows", "1"});
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    EXPECT_THAT(result.err, HasSubstr("routed experts saw no token of"));
+    EXPECT_EQ(result.err.find("saw no token"), result.err.rfind("saw no token"));
+}
+
+TEST(PackCommand, importance_of_what_cannot_be_read_ends_in_one_line_and_leaves_nothing) {
+    const std::string folder = fresh("short");
+    const fs::path text = scratch_folder() / "short.txt";
+    std::ofstream(text) << "Too short.";
+    const ProcessResult brief = run_program({"pack", source("models/nereus-seed"), "--format", "q4",
+                                             "--out", folder, "--importance", text});
+    EXPECT_EQ(brief.exit_code, 2);
+    EXPECT_THAT(brief.err, HasSubstr("one window needs 512"));
+    const ProcessResult mute = run_program({"pack", source("tests/golden/qwen2"), "--format", "q4",
+                                            "--out", folder, "--importance", long_text()});
+    EXPECT_EQ(mute.exit_code, 2);
+    EXPECT_THAT(mute.err, HasSubstr("tokenizer"));
+    EXPECT_FALSE(fs::exists(folder));
 }
 
 TEST(PackCommand, packing_again_says_the_same_and_another_format_does_not_overwrite) {

@@ -42,9 +42,11 @@ constexpr PackCase kCases[] = {
 
 class GoldenPack : public testing::TestWithParam<PackCase> {
   protected:
-    std::vector<float> logits_of(const std::string& recipe) {
-        const std::filesystem::path folder = folder_.path() / recipe;
-        pack_into(source_path(GetParam().source), recipe, folder);
+    std::vector<float> logits_of(const std::string& recipe,
+                                 PackBasis basis = PackBasis::kPublished) {
+        const std::filesystem::path folder =
+            folder_.path() / (recipe + (basis == PackBasis::kTurned ? "-turned" : ""));
+        pack_into(source_path(GetParam().source), recipe, folder, 2, {}, basis);
         Loaded loaded = load_folder(folder);
         return run_fresh(loaded, golden_.tokens, 64);
     }
@@ -55,6 +57,11 @@ class GoldenPack : public testing::TestWithParam<PackCase> {
 
 TEST_P(GoldenPack, a_pack_that_rounds_nothing_gives_the_references_logits) {
     EXPECT_LE(max_difference(logits_of("f32"), golden_.logits), kBound * golden_.logits_std);
+}
+
+TEST_P(GoldenPack, a_turned_pack_that_rounds_nothing_gives_the_references_logits) {
+    EXPECT_LE(max_difference(logits_of("f32", PackBasis::kTurned), golden_.logits),
+              kBound * golden_.logits_std);
 }
 
 /// Random weights choose among experts by a hair, so that models of experts amplify rounding.
@@ -107,6 +114,22 @@ TEST(Pack, a_pack_of_a_pack_without_rounding_is_the_pack_of_its_source) {
     EXPECT_TRUE(second.at("experts-00000.bin") == direct.at("experts-00000.bin"));
 }
 
+TEST(Pack, turning_changes_the_numbers_once_and_leaves_tied_embeddings_alone) {
+    TemporaryFolder folder;
+    const auto packed = [&](const std::filesystem::path& source, const char* name,
+                            PackBasis basis) {
+        pack_into(source, "f32", folder.path() / name, 2, {}, basis);
+        return files_of(folder.path() / name).at("dense.bin");
+    };
+    const std::filesystem::path v3 = source_path("tests/golden/v3");
+    const std::string turned = packed(v3, "turned", PackBasis::kTurned);
+    EXPECT_FALSE(turned == packed(v3, "published", PackBasis::kPublished));
+    EXPECT_TRUE(turned == packed(folder.path() / "turned", "again", PackBasis::kTurned));
+    const std::filesystem::path source = source_path("tests/golden/qwen2");  // tied
+    EXPECT_TRUE(packed(source, "tied", PackBasis::kTurned) ==
+                packed(source, "tied-published", PackBasis::kPublished));
+}
+
 TEST(Pack, every_file_has_the_same_bytes_whatever_the_thread_count) {
     TemporaryFolder folder;
     for (const char* source : {"models/nereus-seed", "tests/data/gguf/v3-legacy.gguf"}) {
@@ -114,6 +137,9 @@ TEST(Pack, every_file_has_the_same_bytes_whatever_the_thread_count) {
         pack_into(source_path(source), "q4", base / "one", 1);
         pack_into(source_path(source), "q4", base / "two", 2);
         pack_into(source_path(source), "q4", base / "five", 5);
+        pack_into(source_path(source), "q4", base / "turned-one", 1, {}, PackBasis::kTurned);
+        pack_into(source_path(source), "q4", base / "turned-five", 5, {}, PackBasis::kTurned);
+        EXPECT_TRUE(files_of(base / "turned-one") == files_of(base / "turned-five")) << source;
         EXPECT_TRUE(files_of(base / "one") == files_of(base / "two")) << source;
         EXPECT_TRUE(files_of(base / "one") == files_of(base / "five")) << source;
     }

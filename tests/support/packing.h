@@ -13,10 +13,10 @@ namespace nereus::test {
 /// Packs a model; the error when it fails.
 inline Status try_pack(const std::filesystem::path& source, const std::string& recipe,
                        const std::filesystem::path& folder, int n_threads = 2,
-                       const PackLimits& limits = {}) {
+                       const PackLimits& limits = {}, PackBasis basis = PackBasis::kPublished) {
     const auto checkpoint = NEREUS_TRY(open_checkpoint(source));
     const auto repack =
-        NEREUS_TRY(Repack::plan(*checkpoint, *NEREUS_TRY(find_recipe(recipe)), "test"));
+        NEREUS_TRY(Repack::plan(*checkpoint, *NEREUS_TRY(find_recipe(recipe)), "test", basis));
     const auto writer = NEREUS_TRY(create_pack(folder, repack->content(), limits));
     ThreadPool pool(n_threads);
     NEREUS_TRY(repack->write(*writer, pool, nullptr, [] {}));
@@ -25,8 +25,8 @@ inline Status try_pack(const std::filesystem::path& source, const std::string& r
 
 inline void pack_into(const std::filesystem::path& source, const std::string& recipe,
                       const std::filesystem::path& folder, int n_threads = 2,
-                      const PackLimits& limits = {}) {
-    const Status packed = try_pack(source, recipe, folder, n_threads, limits);
+                      const PackLimits& limits = {}, PackBasis basis = PackBasis::kPublished) {
+    const Status packed = try_pack(source, recipe, folder, n_threads, limits, basis);
     if (!packed.ok()) {
         throw std::runtime_error(packed.error().message);
     }

@@ -52,7 +52,14 @@ class CpuBackend final : public Backend {
         });
     }
 
-    void matmul(std::span<const MatmulTask> tasks) override { matmul_.run(tasks); }
+    void matmul(std::span<const MatmulTask> tasks) override {
+        if (observer_) {
+            observer_(tasks);
+        }
+        matmul_.run(tasks);
+    }
+
+    void observe_products(ProductObserver observer) override { observer_ = std::move(observer); }
 
     void add(ConstRows x, Rows out) override {
         check_same_shape(x, out);
@@ -138,6 +145,7 @@ class CpuBackend final : public Backend {
     Scratch scratch_;
     Matmul matmul_;
     Attention attention_;
+    ProductObserver observer_;
 };
 
 /// One head: pair i is rotated by the angle of column i. Products and sums are rounded one by one.
