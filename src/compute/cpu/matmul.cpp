@@ -182,7 +182,7 @@ void Matmul::run_piece(const Piece& piece) {
     const MatmulTask& task = *piece.task;
     if (!task.gate.empty()) {
         const MatmulTask gate = {task.gate, task.x, task.gate_out};
-        run_product({&gate, piece.int8, piece.begin, piece.end});
+        run_product({&gate, piece.int8, piece.begin, piece.end, piece.thread});
     }
     run_product(piece);
     add_bias(task, piece.begin, piece.end);

@@ -163,20 +163,19 @@ class ExpertFfn final : public FfnBlock {
                 gated(weights.gate, weights.up, rows, part(gate, e), part(inner, e)));
         }
     }
-}
 
     /// The rows of the e-th used expert.
     Rows part(Rows x, size_t e) const {
-    return {x.row(begins_[e]), begins_[e + 1] - begins_[e], x.n_cols, x.stride};
-}
+        return {x.row(begins_[e]), begins_[e + 1] - begins_[e], x.n_cols, x.stride};
+    }
 
-const ModelConfig& config_;
-Weight router_;
-RouterParams params_;
-SharedExpert shared_;
-int64_t expert_bytes_;
-std::vector<int32_t> ids_, counts_, used_, begins_, tokens_, slots_;
-std::vector<float> gates_;
+    const ModelConfig& config_;
+    Weight router_;
+    RouterParams params_;
+    SharedExpert shared_;
+    int64_t expert_bytes_;
+    std::vector<int32_t> ids_, counts_, used_, begins_, tokens_, slots_;
+    std::vector<float> gates_;
 };
 
 /// One expert of a Hugging Face folder or a pack, or a slice of a GGUF's stack.

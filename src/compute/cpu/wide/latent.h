@@ -53,7 +53,7 @@ __attribute__((noinline)) void latent_tile(const LatentProductArgs& args, int64_
                                        r.value % kParts * I::kRows * kPanelGroup);
         });
         repeat<T>([&](auto t) __attribute__((always_inline)) {
-            const auto four = I::broadcast_bytes(x + t.value * kPanelColumns);
+            const auto four = I::broadcast_four(x + t.value * kPanelColumns);
             repeat<R>([&](auto r) __attribute__((always_inline)) {
                 typename I::Ints& sum = sums[t.value * R + r.value];
                 sum = Bytes::add(sum, w[r.value], four);
