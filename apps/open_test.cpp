@@ -289,7 +289,12 @@ class SmallModel : public ::testing::Test {
     }
 
     Folder folder_;
-    OpenOptions options_{.threads = 1, .isa = "", .format = "", .activations = {}, .progress = {}};
+    static OpenOptions one_thread() {
+        OpenOptions options;
+        options.threads = 1;
+        return options;
+    }
+    OpenOptions options_ = one_thread();
 };
 
 TEST_F(SmallModel, without_recommendations_samples_as_r1_and_v3_do) {

@@ -84,7 +84,8 @@ Status LoadedModel::plan_memory_for(const Checkpoint& checkpoint, const ExpertTa
         options.context_tokens > 0
             ? options.context_tokens
             : std::min<int64_t>(kPlannedContext, config_.max_position_embeddings);
-    auto plan = plan_memory(needs, {options.memory_bytes, round_up(context, kv_format_row(kv_format_).page_tokens)});
+    auto plan = plan_memory(
+        needs, {options.memory_bytes, round_up(context, kv_format_row(kv_format_).page_tokens)});
     if (!plan.ok()) {
         return make_error(plan.error().code, "{}: {}", checkpoint.path().string(),
                           plan.error().message);
