@@ -143,12 +143,14 @@ TEST(DoctorChecks, file_systems_that_are_no_local_disk_are_named) {
     }
 }
 
-TEST(DoctorChecks, a_spinning_disk_is_bad_whatever_lies_on_it) {
+TEST(DoctorChecks, a_disk_that_says_it_spins_is_noted_whatever_lies_on_it) {
     const FakeMachine machine;
     machine.put("sys/dev/block/259:2/queue/rotational", "1\n");
     const Finding finding = check_mount(machine.facts(), "/models");
-    EXPECT_EQ(finding.verdict, Verdict::kBad);
+    EXPECT_EQ(finding.verdict, Verdict::kNote);
     EXPECT_NE(finding.advice.find("NVMe"), std::string::npos);
+    machine.put("proc/self/mountinfo", "22 1 259:2 / / rw shared:1 - nfs4 host:/x rw\n");
+    EXPECT_EQ(check_mount(machine.facts(), "/models").verdict, Verdict::kBad);
 }
 
 TEST(DoctorChecks, json_has_the_same_words) {

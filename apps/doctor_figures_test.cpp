@@ -21,8 +21,9 @@ DoctorFigures some_figures() {
     figures.speed.read_bytes_per_second = 40e9;
     figures.speed.verb_seconds = 2e-6;
     figures.speed.products = {{FormatId::kQ4, 1, 2e-11}, {FormatId::kQ4, 256, 1e-9}};
-    figures.speed.attention = {
-        {true, 1, 1e10}, {true, 64, 5e10}, {false, 1, 1e10}, {false, 64, 2e10}};
+    figures.speed.attention = {{true, KvFormat::kF32, 1, 1e10},  {true, KvFormat::kInt8, 1, 1e10},
+                               {true, KvFormat::kF32, 64, 5e10}, {true, KvFormat::kInt8, 64, 5e10},
+                               {false, KvFormat::kF32, 1, 1e10}, {false, KvFormat::kF32, 64, 2e10}};
     DriveFigures drive;
     drive.folder = "/models";
     drive.mount_point = "/";

@@ -260,6 +260,12 @@ TEST(OpenText, a_gguf_brings_tokenizer_bos_and_template) {
     EXPECT_THAT(rendered(text), HasSubstr("<｜User｜>hi"));
 }
 
+OpenOptions one_thread() {
+    OpenOptions options;
+    options.threads = 1;
+    return options;
+}
+
 /// A whole model of the qwen2 family that opens in no time.
 class SmallModel : public ::testing::Test {
   protected:
@@ -289,7 +295,12 @@ class SmallModel : public ::testing::Test {
     }
 
     Folder folder_;
-    OpenOptions options_{.threads = 1, .isa = "", .format = "", .activations = {}, .progress = {}};
+    static OpenOptions one_thread() {
+        OpenOptions options;
+        options.threads = 1;
+        return options;
+    }
+    OpenOptions options_ = one_thread();
 };
 
 TEST_F(SmallModel, without_recommendations_samples_as_r1_and_v3_do) {

@@ -17,7 +17,6 @@
 #include "base/file.h"
 #include "base/system_facts.h"
 #include "base/units.h"
-#include "tensor/random.h"
 
 namespace nereus {
 namespace {
@@ -114,7 +113,6 @@ std::vector<FormatId> formats_in(const std::vector<ModelSize>& sizes) {
             }
         }
     }
-    std::erase_if(formats, [](FormatId id) { return !can_fill_random(id); });
     return formats;
 }
 
@@ -151,6 +149,8 @@ Result<PlanMachine> machine_of(const PlanFlags& flags, const CommonOptions& comm
     if (drive != nullptr) {
         const auto expert = static_cast<uint64_t>(std::max(sizes.back().expert_bytes(), 1e6));
         machine.figures.disk_random_bytes_per_second = drive->speed.random_bytes_per_second(expert);
+        machine.figures.disk_single_bytes_per_second =
+            drive->speed.random_bytes_per_second(expert, 1);
         machine.figures.disk_sequential_bytes_per_second =
             drive->speed.sequential_bytes_per_second();
     }

@@ -86,19 +86,24 @@ double DriveSpeed::sequential_bytes_per_second() const {
     return best;
 }
 
-double DriveSpeed::random_bytes_per_second(uint64_t block_bytes) const {
+double DriveSpeed::random_bytes_per_second(uint64_t block_bytes, int depth_max) const {
     const auto distance = [&](const DriveRead& read) {
         return std::abs(std::log(static_cast<double>(read.block_bytes)) -
                         std::log(static_cast<double>(std::max<uint64_t>(block_bytes, 1))));
     };
+    // Nearer in size first, then within the depth, then the shallower or the faster.
+    const auto is_better = [&](const DriveRead& a, const DriveRead& b) {
+        if (a.block_bytes != b.block_bytes) {
+            return distance(a) < distance(b);
+        }
+        if ((a.depth <= depth_max) != (b.depth <= depth_max)) {
+            return a.depth <= depth_max;
+        }
+        return a.depth <= depth_max ? a.bytes_per_second > b.bytes_per_second : a.depth < b.depth;
+    };
     const DriveRead* best = nullptr;
     for (const DriveRead& read : reads) {
-        if (!read.random) {
-            continue;
-        }
-        const bool nearer = best == nullptr || distance(read) < distance(*best);
-        const bool as_near = best != nullptr && read.block_bytes == best->block_bytes;
-        if (nearer || (as_near && read.bytes_per_second > best->bytes_per_second)) {
+        if (read.random && (best == nullptr || is_better(read, *best))) {
             best = &read;
         }
     }

@@ -27,8 +27,9 @@ struct DriveSpeed {
     std::vector<DriveRead> reads;
 
     double sequential_bytes_per_second() const;
-    /// Of random blocks of this size at the best depth; nearest measured size.
-    double random_bytes_per_second(uint64_t block_bytes) const;
+    /// Of random blocks of the nearest measured size, at the best measured depth of at most this
+    /// (the smallest where all are larger).
+    double random_bytes_per_second(uint64_t block_bytes, int depth_max = INT32_MAX) const;
 };
 
 struct DrivePlan {

@@ -85,6 +85,10 @@ TEST(DriveSpeedFigures, the_nearest_block_size_and_its_best_depth_answer) {
     EXPECT_EQ(speed.random_bytes_per_second(1 << 20), 2e9);
     EXPECT_EQ(speed.random_bytes_per_second(100), 2e9);
     EXPECT_EQ(speed.random_bytes_per_second(44 << 20), 3e9);
+    EXPECT_EQ(speed.random_bytes_per_second(1 << 20, 1), 1e9);
+    EXPECT_EQ(speed.random_bytes_per_second(1 << 20, 7), 1e9);
+    EXPECT_EQ(speed.random_bytes_per_second(1 << 20, 8), 2e9);
+    EXPECT_EQ(speed.random_bytes_per_second(24 << 20, 0), 3e9) << "the smallest there is";
     EXPECT_EQ(DriveSpeed().random_bytes_per_second(1), 0);
     EXPECT_EQ(DriveSpeed().sequential_bytes_per_second(), 0);
 }

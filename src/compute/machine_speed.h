@@ -26,6 +26,7 @@ struct ProductSpeed {
 /// Attention of n_queries tokens over cached rows, by the multiply-adds it has to do.
 struct AttentionSpeed {
     bool latent = true;
+    KvFormat cache = KvFormat::kF32;  ///< what the rows are kept in
     int64_t n_queries = 1;
     double multiply_adds_per_second = 0;
 };
@@ -43,7 +44,9 @@ struct MachineSpeed {
     /// straight line of logarithms, beyond the largest in proportion. An unmeasured format takes
     /// the slowest one's.
     double weight_seconds(FormatId format, double n_rows) const;
-    double attention_seconds(bool latent, double n_queries, double multiply_adds) const;
+    /// At the measured number of queries that is nearest.
+    double attention_seconds(bool latent, KvFormat cache, double n_queries,
+                             double multiply_adds) const;
 };
 
 /// What is measured unless asked otherwise: published formats, packs, common GGUFs.
@@ -52,7 +55,7 @@ std::span<const FormatId> common_formats();
 /// Called with a fraction in [0, 1].
 using MeasureProgress = std::function<void(double fraction)>;
 
-/// Takes about seconds_each for each of 5 numbers of rows of each format and of 4 attentions, and a
+/// Takes about seconds_each for each of 5 numbers of rows of each format and of 6 attentions, and a
 /// few seconds for memory.
 MachineSpeed measure_machine(Backend& backend, std::span<const FormatId> formats,
                              double seconds_each, const MeasureProgress& progress);

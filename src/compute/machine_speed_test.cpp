@@ -19,7 +19,10 @@ MachineSpeed some_speed() {
                       {FormatId::kQ4, 256, 1e-9},
                       {FormatId::kQ8, 1, 4e-11},
                       {FormatId::kQ8, 256, 3e-9}};
-    speed.attention = {{true, 1, 1e10}, {true, 64, 4e10}, {false, 1, 2e10}, {false, 64, 3e10}};
+    const KvFormat f32 = KvFormat::kF32;
+    const KvFormat int8 = KvFormat::kInt8;
+    speed.attention = {{true, f32, 1, 1e10},   {true, f32, 64, 4e10}, {true, int8, 1, 5e10},
+                       {true, int8, 64, 9e10}, {false, f32, 1, 2e10}, {false, f32, 64, 3e10}};
     return speed;
 }
 
@@ -52,10 +55,13 @@ TEST(MachineSpeed, an_unmeasured_format_is_taken_for_the_slowest) {
 
 TEST(MachineSpeed, attention_takes_the_nearest_number_of_queries_of_its_kind) {
     const MachineSpeed speed = some_speed();
-    EXPECT_DOUBLE_EQ(speed.attention_seconds(true, 1, 1e10), 1);
-    EXPECT_DOUBLE_EQ(speed.attention_seconds(true, 7, 1e10), 1);
-    EXPECT_DOUBLE_EQ(speed.attention_seconds(true, 9, 4e10), 1);
-    EXPECT_DOUBLE_EQ(speed.attention_seconds(false, 512, 3e10), 1);
+    EXPECT_DOUBLE_EQ(speed.attention_seconds(true, KvFormat::kF32, 1, 1e10), 1);
+    EXPECT_DOUBLE_EQ(speed.attention_seconds(true, KvFormat::kF32, 7, 1e10), 1);
+    EXPECT_DOUBLE_EQ(speed.attention_seconds(true, KvFormat::kF32, 9, 4e10), 1);
+    EXPECT_DOUBLE_EQ(speed.attention_seconds(true, KvFormat::kInt8, 9, 9e10), 1);
+    EXPECT_DOUBLE_EQ(speed.attention_seconds(false, KvFormat::kF32, 512, 3e10), 1);
+    EXPECT_DOUBLE_EQ(speed.attention_seconds(false, KvFormat::kBf16, 512, 3e10), 1)
+        << "unmeasured: as another format of its kind";
 }
 
 TEST(MachineSpeed, json_keeps_every_figure) {
@@ -85,7 +91,8 @@ TEST(MachineSpeed, a_damaged_figure_is_refused_by_its_name) {
 TEST(MachineSpeed, measuring_fills_every_figure_of_the_formats_asked) {
     ThreadPool pool(1);
     const auto backend = create_cpu_backend(pool, "").value();
-    const FormatId formats[] = {FormatId::kQ4, FormatId::kFp8Block128};
+    // q6_k is not among the formats that random models are made of.
+    const FormatId formats[] = {FormatId::kQ4, FormatId::kFp8Block128, FormatId::kQ6K};
     double last = 0;
     const MachineSpeed speed = measure_machine(*backend, formats, 0, [&](double fraction) {
         EXPECT_GT(fraction, last);
@@ -96,7 +103,10 @@ TEST(MachineSpeed, measuring_fills_every_figure_of_the_formats_asked) {
     EXPECT_EQ(speed.isa, backend->isa());
     EXPECT_TRUE(speed.knows(FormatId::kQ4));
     EXPECT_TRUE(speed.knows(FormatId::kFp8Block128));
-    EXPECT_EQ(speed.products.size(), 10U);
+    EXPECT_EQ(speed.products.size(), 15U);
+    for (const FormatId id : common_formats()) {
+        EXPECT_NE(format_of(id).decode_row, nullptr) << "what is measured can be multiplied";
+    }
     const Json json = machine_speed_json(speed);
     EXPECT_TRUE(machine_speed_from_json(json, "t").ok()) << json.dump();
 }

@@ -8,8 +8,8 @@ namespace nereus {
 namespace {
 
 /// At 0, 10, ... 100 % of the experts; the middle nine are measured.
-constexpr double kHitRates[] = {0,      0.2897, 0.4603, 0.5873, 0.6890, 0.7732,
-                                0.8427, 0.9005, 0.9473, 0.9814, 1};
+constexpr double kHitRates[] = {0,      0.2967, 0.4986, 0.6226, 0.7171, 0.7929,
+                                0.8554, 0.9071, 0.9496, 0.9813, 1};
 
 }  // namespace
 

@@ -19,14 +19,14 @@ constexpr uint64_t kLogitRows = 8;
 /// Verbs of a layer beside its large products: norms, rope, cache rows, router, gathering, adding.
 constexpr double kVerbsPerLayer = 16;
 
-/// Bytes a cached token takes in the format that a run without --cache chooses.
-int64_t kv_bytes_per_token(const ModelSize& model) {
+/// What a run without --cache keeps the cache's rows in.
+KvFormat cache_format(const ModelSize& model) {
     const bool has_panels =
         std::any_of(model.parts.begin(), model.parts.end(),
                     [](const PartSize& part) { return format_of(part.format).panel != nullptr; });
     const auto format = choose_kv_format({}, model.config, has_panels);
     NEREUS_CHECK(format.ok());
-    return kv_spec_of(model.config, *format, 1).bytes_per_token();
+    return *format;
 }
 
 /// Experts of a layer that n rows choosing independently use on average.
@@ -73,8 +73,8 @@ class Passes {
         for (const AttentionKind kind : {AttentionKind::kLatent, AttentionKind::kGrouped}) {
             const double work = n_rows * n_visible * attention_per_row(model_.config, kind);
             if (work > 0) {
-                t.attention +=
-                    speed().attention_seconds(kind == AttentionKind::kLatent, n_rows, work);
+                t.attention += speed().attention_seconds(kind == AttentionKind::kLatent,
+                                                         cache_format(model_), n_rows, work);
             }
         }
         t.verbs = static_cast<double>(model_.config.num_hidden_layers) * kVerbsPerLayer *
@@ -101,13 +101,19 @@ class Passes {
         return size.n_weights * used / static_cast<double>(model_.config.n_routed_experts) *
                speed().weight_seconds(size.format, rows_each);
     }
+    /// A layer asks for its missing experts at once: a few keep a drive less busy than many.
     double disk_seconds(double n_rows, double miss_share) const {
         const double n_bytes = disk_bytes(n_rows, miss_share);
         if (n_bytes == 0) {
             return 0;
         }
-        NEREUS_CHECK(machine_.disk_random_bytes_per_second > 0);
-        return n_bytes / machine_.disk_random_bytes_per_second;
+        const double many = machine_.disk_random_bytes_per_second;
+        const double one = machine_.disk_single_bytes_per_second;
+        NEREUS_CHECK(many > 0);
+        constexpr double kMany = 8;
+        const double asked = experts_used(model_.config, n_rows) * miss_share;
+        const double part = std::clamp((asked - 1) / (kMany - 1), 0.0, 1.0);
+        return n_bytes / (one > 0 ? one + part * (many - one) : many);
     }
 
     const ModelSize& model_;
@@ -173,7 +179,8 @@ MemoryNeeds needs_of(const ModelSize& model) {
     needs.slot_bytes = static_cast<uint64_t>(model.expert_bytes()) + 2 * kDirectAlignment;
     needs.n_experts = model.n_mixture_layers() * config.n_routed_experts;
     needs.n_experts_min = needs.n_experts == 0 ? 0 : config.num_experts_per_tok;
-    needs.kv_bytes_per_token = static_cast<uint64_t>(kv_bytes_per_token(model));
+    needs.kv_bytes_per_token =
+        static_cast<uint64_t>(kv_spec_of(config, cache_format(model), 1).bytes_per_token());
     needs.row_bytes = activation_bytes_per_row(config);
     return needs;
 }
@@ -231,6 +238,7 @@ std::vector<Remedy> remedies(const ModelSize& model, const MachineFigures& machi
         forecast(model, machine, more));
     MachineFigures better = machine;
     better.disk_random_bytes_per_second *= 2;
+    better.disk_single_bytes_per_second *= 2;
     better.disk_sequential_bytes_per_second *= 2;
     consider(fmt::format("a drive twice as fast ({}/s)",
                          human_bytes(static_cast<uint64_t>(better.disk_random_bytes_per_second))),

@@ -19,8 +19,9 @@ namespace nereus {
 
 struct MachineFigures {
     MachineSpeed speed;
-    /// Of the drive that holds the model: experts at random, and in order.
+    /// Of the drive that holds the model: experts at random, many or one at a time, and in order.
     double disk_random_bytes_per_second = 0;
+    double disk_single_bytes_per_second = 0;  ///< 0: as many at a time
     double disk_sequential_bytes_per_second = 0;
 };
 

@@ -28,8 +28,9 @@ MachineFigures round_machine() {
         machine.speed.products.push_back({id, 1, 1e-11});
         machine.speed.products.push_back({id, 256, 1e-9});
     }
-    machine.speed.attention = {
-        {true, 1, 2e10}, {true, 64, 5e10}, {false, 1, 2e10}, {false, 64, 5e10}};
+    machine.speed.attention = {{true, KvFormat::kF32, 1, 2e10},  {true, KvFormat::kInt8, 1, 2e10},
+                               {true, KvFormat::kF32, 64, 5e10}, {true, KvFormat::kInt8, 64, 5e10},
+                               {false, KvFormat::kF32, 1, 2e10}, {false, KvFormat::kF32, 64, 5e10}};
     machine.disk_random_bytes_per_second = 2e9;
     machine.disk_sequential_bytes_per_second = 4e9;
     return machine;

@@ -27,20 +27,23 @@ constexpr int64_t kManyRowsBytes = 4 << 20;
 
 struct AttentionShape {
     bool latent;
+    KvFormat cache;
     int64_t n_queries;
     int64_t n_heads, n_kv_heads, key, value;
 
-    int64_t width() const { return latent ? key : n_kv_heads * (key + value); }
+    KvRows rows() const {
+        return {cache, latent ? key : n_kv_heads * (key + value), latent ? value : 0};
+    }
     double multiply_adds(int64_t n_rows) const {
         return static_cast<double>(n_queries * n_heads * n_rows * (key + value));
     }
 };
 /// V2-Lite's attention, and Llama 8B's.
-constexpr AttentionShape kAttentions[] = {{true, 1, 16, 0, 576, 512},
-                                          {true, 64, 16, 0, 576, 512},
-                                          {false, 1, 32, 8, 128, 128},
-                                          {false, 64, 32, 8, 128, 128}};
-constexpr int64_t kCachedRows = 2048;
+constexpr AttentionShape kAttentions[] = {
+    {true, KvFormat::kF32, 1, 16, 0, 576, 512},  {true, KvFormat::kF32, 64, 16, 0, 576, 512},
+    {true, KvFormat::kInt8, 1, 16, 0, 576, 512}, {true, KvFormat::kInt8, 64, 16, 0, 576, 512},
+    {false, KvFormat::kF32, 1, 32, 8, 128, 128}, {false, KvFormat::kF32, 64, 32, 8, 128, 128}};
+constexpr int64_t kCachedRows = 1024;
 
 /// Small numbers of either sign.
 std::vector<float> some_floats(int64_t n) {
@@ -61,8 +64,7 @@ class Matrix {
         bytes_.resize(n);
         pool.parallel_for(static_cast<int64_t>(ceil_div(n, piece)), 1, [&](int64_t i, int64_t) {
             const uint64_t begin = static_cast<uint64_t>(i) * piece;
-            fill_random(id, 0.02, 1, begin,
-                        std::span(bytes_).subspan(begin, std::min(piece, n - begin)));
+            fill(id, begin, std::span(bytes_).subspan(begin, std::min(piece, n - begin)));
         });
         scales_.assign(static_cast<size_t>(ceil_div<int64_t>(rows_, 128) * (kCols / 128)), 0.01F);
     }
@@ -78,6 +80,17 @@ class Matrix {
     }
 
   private:
+    /// Formats that fill_random does not know get bytes that are small finite numbers as half
+    /// floats and as bf16: 0x2c2c is 0.06 and 2e-12.
+    static void fill(FormatId id, uint64_t stream, std::span<std::byte> out) {
+        if (can_fill_random(id)) {
+            fill_random(id, 0.02, 1, stream, out);
+            return;
+        }
+        for (size_t i = 0; i < out.size(); ++i) {
+            out[i] = static_cast<std::byte>((stream + i) * 0x9e3779b97f4a7c15ULL >> 40 & 0x2c);
+        }
+    }
     /// Whole groups of 128 rows.
     int64_t rows_of(int64_t n_bytes) const {
         return std::max<int64_t>(1, n_bytes / format_.matrix_bytes(128, kCols)) * 128;
@@ -103,11 +116,39 @@ ProductSpeed measure_product(Backend& backend, const Matrix& matrix, int64_t n_r
     return {weight.format->id, n_rows, 1 / rate.median};
 }
 
+/// Rows of a cache, filled by the backend.
+class CachedRows {
+  public:
+    CachedRows(Backend& backend, const KvRows& rows) : rows_(rows) {
+        const auto page_bytes = static_cast<size_t>(rows.page_bytes(page_tokens()));
+        bytes_.resize(page_bytes * static_cast<size_t>(ceil_div(kCachedRows, page_tokens())));
+        std::vector<KvPlace> places;
+        for (int64_t row = 0; row < kCachedRows; ++row) {
+            std::byte* const page =
+                bytes_.data() + page_bytes * static_cast<size_t>(row / page_tokens());
+            places.push_back({page, row % page_tokens()});
+            if (row % page_tokens() == 0) {
+                pages_.push_back(page);
+            }
+        }
+        const std::vector<float> x = some_floats(kCachedRows * rows.width);
+        backend.append_kv({{x.data(), kCachedRows, rows.width, rows.width}, places, rows});
+    }
+    PagedRows view() const {
+        return {pages_.data(), page_tokens(), rows_.width, kCachedRows, rows_.format};
+    }
+
+  private:
+    int64_t page_tokens() const { return kv_format_row(rows_.format).page_tokens; }
+
+    KvRows rows_;
+    std::vector<std::byte> bytes_;
+    std::vector<const std::byte*> pages_;
+};
+
 AttentionSpeed measure_attention(Backend& backend, const AttentionShape& shape, double seconds) {
-    const std::vector<float> cache = some_floats(kCachedRows * shape.width());
-    const auto* const page = reinterpret_cast<const std::byte*>(cache.data());
-    const std::vector<PagedRows> visible(static_cast<size_t>(shape.n_queries),
-                                         PagedRows{&page, kCachedRows, shape.width(), kCachedRows});
+    const CachedRows cache(backend, shape.rows());
+    const std::vector<PagedRows> visible(static_cast<size_t>(shape.n_queries), cache.view());
     const int64_t q_cols = shape.n_heads * shape.key;
     const int64_t out_cols = shape.n_heads * shape.value;
     const std::vector<float> q = some_floats(shape.n_queries * q_cols);
@@ -123,7 +164,7 @@ AttentionSpeed measure_attention(Backend& backend, const AttentionShape& shape, 
                                     shape.key, shape.value, 0.05F});
         }
     });
-    return {shape.latent, shape.n_queries, rate.median};
+    return {shape.latent, shape.cache, shape.n_queries, rate.median};
 }
 
 /// Norms, additions and small products: what a layer does beside its big products.
@@ -203,12 +244,14 @@ double MachineSpeed::weight_seconds(FormatId format, double n_rows) const {
     return points.back().weight_seconds * n_rows / static_cast<double>(points.back().n_rows);
 }
 
-double MachineSpeed::attention_seconds(bool latent, double n_queries, double multiply_adds) const {
+double MachineSpeed::attention_seconds(bool latent, KvFormat cache, double n_queries,
+                                       double multiply_adds) const {
     const AttentionSpeed* nearest = nullptr;
+    const auto distance = [&](const AttentionSpeed& each) {
+        return std::abs(std::log(n_queries / static_cast<double>(each.n_queries))) +
+               (each.cache == cache ? 0 : 100);  // another format only where its own is missing
+    };
     for (const AttentionSpeed& each : attention) {
-        const auto distance = [&](const AttentionSpeed& other) {
-            return std::abs(std::log(n_queries / static_cast<double>(other.n_queries)));
-        };
         if (each.latent == latent && (nearest == nullptr || distance(each) < distance(*nearest))) {
             nearest = &each;
         }
@@ -259,6 +302,7 @@ Json machine_speed_json(const MachineSpeed& speed) {
     }
     for (const AttentionSpeed& each : speed.attention) {
         json["attention"].push_back({{"latent", each.latent},
+                                     {"cache", kv_format_row(each.cache).name},
                                      {"queries", each.n_queries},
                                      {"gmadd_per_second", each.multiply_adds_per_second / 1e9}});
     }
@@ -281,10 +325,14 @@ Result<MachineSpeed> machine_speed_from_json(const Json& json, const std::string
         }
     }
     for (const Json& row : *NEREUS_TRY(list(json, "attention", origin))) {
-        speed.attention.push_back(
-            {row.value("latent", true),
-             static_cast<int64_t>(NEREUS_TRY(positive(row, "queries", origin))),
-             NEREUS_TRY(positive(row, "gmadd_per_second", origin)) * 1e9});
+        AttentionSpeed one;
+        one.latent = row.value("latent", true);
+        for (const KvFormatRow& format : kKvFormats) {
+            one.cache = row.value("cache", "") == format.name ? format.format : one.cache;
+        }
+        one.n_queries = static_cast<int64_t>(NEREUS_TRY(positive(row, "queries", origin)));
+        one.multiply_adds_per_second = NEREUS_TRY(positive(row, "gmadd_per_second", origin)) * 1e9;
+        speed.attention.push_back(one);
     }
     if (speed.products.empty() || speed.attention.size() < std::size(kAttentions)) {
         return make_error(ErrorCode::kCorrupt,
