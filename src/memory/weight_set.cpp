@@ -56,8 +56,7 @@ Result<Weight> WeightSet::matrix(const std::string& name, int64_t rows, int64_t 
     weight.format = &format;
     weight.rows = rows;
     weight.cols = cols;
-    weight.data =
-        resident_ == nullptr || scales_alone_ ? tensor->data.data() : resident_->place(*tensor);
+    weight.data = data_of(*tensor);
     weight.row_stride_bytes = format.stride_bytes(cols);
     weight.scales = resident_ == nullptr ? tensor->scales : resident_->place_scales(*tensor);
     weight.scale_stride = tensor->scales == nullptr ? 0 : (cols + 127) / 128;

@@ -275,13 +275,17 @@ class SsdBank final : public ExpertBank {
         }
     }
 
-    /// After a failure: nothing is wanted any more; what is under way arrives for a later request.
+    /// After a failure: nothing is wanted any more. What is under way is waited for, so that the
+    /// next request finds slots that are either there or free.
     void end_request() {
         is_over_ = true;
-        arrived_.clear();
         for (Slot& slot : slots_) {
             release(slot);
         }
+        while (const std::optional<ReadResult> result = reader_->wait()) {
+            (void)take(*result);
+        }
+        arrived_.clear();
     }
 
     ExpertFiles files_;
