@@ -260,12 +260,6 @@ TEST(OpenText, a_gguf_brings_tokenizer_bos_and_template) {
     EXPECT_THAT(rendered(text), HasSubstr("<｜User｜>hi"));
 }
 
-OpenOptions one_thread() {
-    OpenOptions options;
-    options.threads = 1;
-    return options;
-}
-
 /// A whole model of the qwen2 family that opens in no time.
 class SmallModel : public ::testing::Test {
   protected:

@@ -54,7 +54,7 @@ class CpuBackend final : public Backend {
 
     void matmul(std::span<const MatmulTask> tasks) override {
         if (observer_) {
-            observer_(tasks);
+            show(tasks);
         }
         matmul_.run(tasks);
     }
@@ -145,6 +145,19 @@ class CpuBackend final : public Backend {
     Scratch scratch_;
     Matmul matmul_;
     Attention attention_;
+    /// A product with a gate is two to the observer.
+    void show(std::span<const MatmulTask> tasks) const {
+        std::vector<MatmulTask> all(tasks.begin(), tasks.end());
+        for (const MatmulTask& task : tasks) {
+            if (!task.gate.empty()) {
+                all.emplace_back().weight = task.gate;
+                all.back().x = task.x;
+                all.back().out = task.gate_out;
+            }
+        }
+        observer_(all);
+    }
+
     ProductObserver observer_;
 };
 

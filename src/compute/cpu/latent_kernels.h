@@ -66,7 +66,8 @@ struct WeightDither {
         }
     }
 };
-inline constexpr WeightDither kWeightDither;
+// static: kernel files export no weak symbol.
+static constexpr WeightDither kWeightDither;
 
 struct LatentKernels {
     /// Panels hold w8 + 128 of 16 rows, x is -127 .. 127.
