@@ -119,12 +119,14 @@ struct ThreadPool::State {
     void find_victims(std::span<const ThreadPlace> places) {
         victims.resize(places.size());
         for (size_t me = 0; me < places.size(); ++me) {
-            for (size_t k = 1; k < places.size(); ++k) {
-                victims[me].push_back((me + k) % places.size());
+            for (const bool near : {true, false}) {  // those of the same node first
+                for (size_t k = 1; k < places.size(); ++k) {
+                    const size_t other = (me + k) % places.size();
+                    if ((places[other].node == places[me].node) == near) {
+                        victims[me].push_back(other);
+                    }
+                }
             }
-            std::stable_partition(victims[me].begin(), victims[me].end(), [&](size_t other) {
-                return places[other].node == places[me].node;
-            });
         }
     }
 

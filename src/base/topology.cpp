@@ -12,6 +12,7 @@
 #include <sstream>
 #include <string>
 #include <thread>
+#include <tuple>
 
 #include "base/units.h"
 
@@ -154,8 +155,9 @@ std::vector<Ranked> by_merit(std::span<const Cpu> cpus) {
     for (const Cpu& cpu : cpus) {
         ranked.push_back({cpu, seen[cpu.core]++});
     }
-    std::stable_sort(ranked.begin(), ranked.end(), [](const Ranked& a, const Ranked& b) {
-        return std::pair(a.rank, a.cpu.efficient) < std::pair(b.rank, b.cpu.efficient);
+    std::sort(ranked.begin(), ranked.end(), [](const Ranked& a, const Ranked& b) {
+        return std::tuple(a.rank, a.cpu.efficient, a.cpu.id) <
+               std::tuple(b.rank, b.cpu.efficient, b.cpu.id);
     });
     return ranked;
 }
@@ -204,9 +206,12 @@ std::vector<Cpu> choose(const Topology& topology, int n) {
             }
         }
     }
-    std::stable_sort(chosen.begin(), chosen.end(),
-                     [](const Cpu& a, const Cpu& b) { return a.node < b.node; });
-    return chosen;
+    std::vector<Cpu> by_node;
+    for (const auto& [node, cpus] : left) {
+        std::copy_if(chosen.begin(), chosen.end(), std::back_inserter(by_node),
+                     [node = node](const Cpu& cpu) { return cpu.node == node; });
+    }
+    return by_node;
 }
 
 }  // namespace
