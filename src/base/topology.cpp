@@ -207,9 +207,9 @@ std::vector<Cpu> choose(const Topology& topology, int n) {
         }
     }
     std::vector<Cpu> by_node;
-    for (const auto& [node, cpus] : left) {
+    for (const auto& of_node : left) {
         std::copy_if(chosen.begin(), chosen.end(), std::back_inserter(by_node),
-                     [node = node](const Cpu& cpu) { return cpu.node == node; });
+                     [&](const Cpu& cpu) { return cpu.node == of_node.first; });
     }
     return by_node;
 }
