@@ -20,8 +20,8 @@ constexpr int64_t kInlineWork = 64 * 1024;
 constexpr int64_t kPieceWorkMin = 32 * 1024;
 constexpr int64_t kPiecesPerThread = 8;
 /// Tokens up to which decoding in registers, once for a few tokens, beats decoding a tile.
-/// With eight a tile was faster or as fast for most (Zen 5, alternating runs: f32 2.0 times, iq2_xxs
-/// 1.3, fp8 and q4_k 1.1; but bf16 0.7 and q6_k 0.8).
+/// With eight a tile was faster or as fast for most (Zen 5, alternating runs: f32 2.0 times,
+/// iq2_xxs 1.3, fp8 and q4_k 1.1; but bf16 0.7 and q6_k 0.8).
 constexpr int64_t kDirectTokensMax = 4;
 /// Rows a direct kernel is given at a time: they stay in the L2 cache for the next token.
 constexpr int64_t kDirectRows = 32;
