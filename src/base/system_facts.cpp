@@ -1,5 +1,6 @@
 #include "base/system_facts.h"
 
+#include <fmt/format.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
@@ -83,13 +84,13 @@ std::string device_of(fs::path path) {
     while (::stat(path.c_str(), &status) != 0 && path.has_relative_path()) {
         path = path.parent_path();
     }
-    return std::to_string(major(status.st_dev)) + ":" + std::to_string(minor(status.st_dev));
+    return fmt::format("{}:{}", major(status.st_dev), minor(status.st_dev));
 }
 
 /// The longest mount point above the path. A changed root (chroot, some containers) is on a file
 /// system whose mount point is not listed.
 MountFacts mount_in(const std::string& mounts, const fs::path& path) {
-    MountFacts best{"", "unknown", "an unlisted mount", "", std::nullopt};
+    MountFacts best;
     std::istringstream lines(mounts);
     for (std::string line; std::getline(lines, line);) {
         // 36 35 98:0 /root /mount rw,noatime shared:1 - ext4 /dev/vda rw
@@ -103,11 +104,9 @@ MountFacts mount_in(const std::string& mounts, const fs::path& path) {
             best = {mount_point, *(dash + 1), unescaped(*(dash + 2)), words[2], std::nullopt};
         }
     }
-    if (best.mount_point.empty()) {
-        best.mount_point = "/";
-        best.device = device_of(path);
-    }
-    return best;
+    return best.mount_point.empty()
+               ? MountFacts{"/", "unknown", "an unlisted mount", device_of(path), std::nullopt}
+               : best;
 }
 
 }  // namespace
