@@ -34,6 +34,7 @@ class ExpertFfn final : public FfnBlock {
         const Rows shared = score(pass, x);
         route(pass, x);
         group_by_expert(x.n_rows);
+        pass.experts.observe(pass.layer, ids_, params_.top_k);
         pass.experts.request(pass.layer, used_);
         const Rows results = NEREUS_TRY(run_routed(pass, x, shared, out));
         pass.backend.combine_rows(results, slots_.data(), gates_.data(), params_.top_k, out);
