@@ -82,6 +82,8 @@ class ExpertBank {
     /// errors: io (that request has failed and is over; the bank goes on)
     virtual Result<std::span<const ReadyExpert>> next() = 0;
     virtual ExpertBankStats stats() const = 0;
+    /// Whether asking early pays.
+    virtual bool reads_from_disk() const { return false; }
 };
 
 /// All experts in memory: everything is there at once.

@@ -48,7 +48,7 @@ constexpr int64_t kGuessShare = 32;
 /// Expected uses from which on an expert is read on a guess. The likeliest come first, so a low
 /// floor costs nothing but idle time of the drive.
 constexpr float kGuessFloor = 0.1F;
-constexpr int kIdleDepthMax = 16;
+constexpr int kIdleDepthMax = 32;
 /// Pieces that may still be in flight when the next layer asks: most of them are of right guesses.
 constexpr int kIdleLeftMax = 2;
 constexpr int32_t kNone = -1;
@@ -97,6 +97,7 @@ class SsdBank final : public ExpertBank {
                 mixture_layers_.push_back(layer);
             }
         }
+        idle_depth_.assign(static_cast<size_t>(files_.n_layers()), 1);
         mixture_of_.assign(static_cast<size_t>(files_.n_layers()), kNone);
         for (size_t i = 0; i < mixture_layers_.size(); ++i) {
             mixture_of_[static_cast<size_t>(mixture_layers_[i])] = static_cast<int32_t>(i);
@@ -154,6 +155,8 @@ class SsdBank final : public ExpertBank {
         }
         return std::span<const ReadyExpert>(ready_);
     }
+
+    bool reads_from_disk() const override { return true; }
 
     ExpertBankStats stats() const override {
         return {.n_hits = n_hits_,
@@ -318,6 +321,7 @@ class SsdBank final : public ExpertBank {
     void guess() {
         const auto here = static_cast<size_t>(mixture_of_[static_cast<size_t>(layer_)]);
         const int64_t layer = mixture_layers_[(here + 1) % mixture_layers_.size()];
+        reader_->set_idle_depth(idle_depth_[static_cast<size_t>(layer)]);
         for (const NextExperts::Guess& each : next_experts_.foresee(kGuessFloor)) {
             const ExpertKey key = key_of(layer, each.expert);
             if (cache_.find(key) != ExpertCache::kNoSlot) {
@@ -353,12 +357,12 @@ class SsdBank final : public ExpertBank {
         reader_->set_idle_depth(0);
         (void)take_arrivals();  // of guesses: nobody waits for them
         const int n_left = reader_->n_idle_in_flight();
+        int& depth = idle_depth_[static_cast<size_t>(layer_)];
         if (n_left == 0 && has_more) {
-            idle_depth_ = std::min(idle_depth_ + 1, kIdleDepthMax);
+            depth = std::min(depth + 1, kIdleDepthMax);
         } else if (n_left > kIdleLeftMax) {
-            idle_depth_ = std::max(idle_depth_ - 1, 1);
+            depth = std::max(depth - 1, 1);
         }
-        reader_->set_idle_depth(idle_depth_);
     }
 
     Status take_arrivals() {
@@ -478,7 +482,7 @@ class SsdBank final : public ExpertBank {
     std::vector<int32_t> guessing_;          ///< slots of guesses under way
     std::vector<ReadyExpert> ready_;
     bool is_over_ = true, is_sweep_ = false, has_guessed_ = false;
-    int idle_depth_ = 1;
+    std::vector<int> idle_depth_;  ///< of guesses for a layer: how long the drive is idle before it
 
     int64_t n_hits_ = 0, n_misses_ = 0, n_guesses_ = 0, n_guesses_right_ = 0;
     uint64_t n_bytes_needed_ = 0;
