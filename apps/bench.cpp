@@ -30,8 +30,7 @@ std::string experts_line(const char* name, const Json& experts, int64_t n_tokens
         experts["missed_bytes"].get<double>() / n / 1e6,
         experts["disk_bytes"].get<double>() / n / 1e6, experts["guesses_right"].get<double>(),
         experts["guesses"].get<double>(), experts.value("drive_bytes_per_second", 0.0) / 1e9,
-        experts.value("limit_tokens_per_second", 0.0),
-        100 * experts.value("share_of_limit", 0.0));
+        experts.value("limit_tokens_per_second", 0.0), 100 * experts.value("share_of_limit", 0.0));
 }
 
 std::string report(const OpenedModel& opened, const BenchFlags& flags, const ModelTiming& timing) {
@@ -60,8 +59,8 @@ std::string report(const OpenedModel& opened, const BenchFlags& flags, const Mod
         numbers["weight_bytes_per_step"].get<double>() / 1e9,
         numbers["cache_bytes_per_step"].get<double>() / 1e9, numbers["gb_per_second"].get<double>(),
         opened.backend->isa(), opened.pool->n_threads());
-    for (const auto& [name, n] : {std::pair("prefill", flags.plan.n_prompt),
-                                  std::pair("decode", flags.plan.n_generate)}) {
+    for (const auto& [name, n] :
+         {std::pair("prefill", flags.plan.n_prompt), std::pair("decode", flags.plan.n_generate)}) {
         if (numbers[name].contains("experts")) {
             text += experts_line(name, numbers[name]["experts"], n);
         }

@@ -186,7 +186,8 @@ Json experts_json(const Speeds& speeds, const ExpertBankStats& sum, int64_t n_to
     if (limit > 0) {
         json["drive_bytes_per_second"] = drive_bytes_per_second;
         json["limit_tokens_per_second"] = limit;
-        json["share_of_limit"] = static_cast<double>(n_tokens) / speeds.mean_seconds(n_tokens) / limit;
+        json["share_of_limit"] =
+            static_cast<double>(n_tokens) / speeds.mean_seconds(n_tokens) / limit;
     }
     return json;
 }
@@ -303,12 +304,12 @@ Json timing_json(const OpenedModel& opened, const TimingPlan& plan, const ModelT
     json["prefill"]["multiply_adds_per_second"] = work * timing.prefill.median();
     json["decode"] = speeds_json(timing.decode, plan.n_generate);
     if (timing.prefill_experts.n_misses + timing.decode_experts.n_misses > 0) {
-        json["prefill"]["experts"] = experts_json(timing.prefill, timing.prefill_experts,
-                                                  plan.n_sequences * plan.n_prompt,
-                                                  timing.drive_bytes_per_second);
-        json["decode"]["experts"] = experts_json(timing.decode, timing.decode_experts,
-                                                 plan.n_sequences * plan.n_generate,
-                                                 timing.drive_bytes_per_second);
+        json["prefill"]["experts"] =
+            experts_json(timing.prefill, timing.prefill_experts, plan.n_sequences * plan.n_prompt,
+                         timing.drive_bytes_per_second);
+        json["decode"]["experts"] =
+            experts_json(timing.decode, timing.decode_experts, plan.n_sequences * plan.n_generate,
+                         timing.drive_bytes_per_second);
     }
     json["bytes_per_token"] = opened.model->bytes_per_token();
     json["weight_bytes_per_step"] = bytes.weights;

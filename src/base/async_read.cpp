@@ -286,8 +286,7 @@ class SplittingReader final : public AsyncReader {
             const auto is_in = [&](const std::deque<size_t>& line) {
                 return std::find(line.begin(), line.end(), at) != line.end();
             };
-            if (read.was_late ||
-                (read.n_in_flight == 0 && !is_in(line_) && !is_in(idle_line_))) {
+            if (read.was_late || (read.n_in_flight == 0 && !is_in(line_) && !is_in(idle_line_))) {
                 continue;
             }
             read.error = make_error(

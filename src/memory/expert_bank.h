@@ -98,8 +98,8 @@ struct StreamOptions {
 };
 
 struct StreamNeeds {
-    uint64_t slot_bytes = 0;  ///< the largest expert, edges of aligned reads included
-    int64_t n_experts = 0;    ///< over all layers
+    uint64_t slot_bytes = 0;   ///< the largest expert, edges of aligned reads included
+    int64_t n_experts = 0;     ///< over all layers
     uint64_t guess_bytes = 0;  ///< what guesses are made from, beside the slots
 };
 StreamNeeds stream_needs(const Checkpoint& checkpoint, const ExpertTable& experts);

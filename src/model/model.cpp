@@ -143,9 +143,9 @@ Status LoadedModel::bind(const Checkpoint& checkpoint, const LoadOptions& option
         experts_ = create_ram_bank(std::move(experts));
         return {};
     }
-    experts_ = NEREUS_TRY(
-        create_ssd_bank(checkpoint, std::move(experts),
-                        {expert_bytes, options.cache_policy, options.reads, options.n_guess_slots}));
+    experts_ = NEREUS_TRY(create_ssd_bank(
+        checkpoint, std::move(experts),
+        {expert_bytes, options.cache_policy, options.reads, options.n_guess_slots}));
     return {};
 }
 

@@ -88,8 +88,8 @@ std::span<const NextExperts::Guess> NextExperts::foresee(float floor) {
     const int32_t layer = after(layer_);
     float n_chosen = 0;
     for (size_t e = 0; e < shares_.size(); ++e) {
-        shares_[e] = 0.5F + static_cast<float>(
-                                followers(after(layer), static_cast<int32_t>(e)).back());
+        shares_[e] =
+            0.5F + static_cast<float>(followers(after(layer), static_cast<int32_t>(e)).back());
         n_chosen += shares_[e];
     }
     for (float& share : shares_) {

@@ -1,8 +1,8 @@
 #pragma once
 // NextExperts: which experts a layer will probably choose, from those that the layer before chose.
-// Learnt by counting while the model runs, for a token's experts of neighbouring layers go together;
-// a guess costs no product. In recorded routing of V2-Lite with 40 % of the experts in memory, the
-// likeliest one that is not is asked for in 33 to 59 % of the layers, by text.
+// Learnt by counting while the model runs, for a token's experts of neighbouring layers go
+// together; a guess costs no product. In recorded routing of V2-Lite with 40 % of the experts in
+// memory, the likeliest one that is not is asked for in 33 to 59 % of the layers, by text.
 
 #include <cstdint>
 #include <span>
@@ -27,14 +27,14 @@ class NextExperts {
     /// layer before where these were the last ones seen, of as many tokens.
     void see(int32_t layer, std::span<const int32_t> choices, int64_t top_k);
 
-    /// Experts of the layer after the last one seen whose expected uses reach `floor`, the likeliest
-    /// first. Valid until the next call.
+    /// Experts of the layer after the last one seen whose expected uses reach `floor`, the
+    /// likeliest first. Valid until the next call.
     std::span<const Guess> foresee(float floor);
 
   private:
     int32_t after(int32_t layer) const { return (layer + 1) % static_cast<int32_t>(n_layers_); }
-    /// How often each expert of a layer was chosen by a token that had this one in the layer before;
-    /// last, how often there was such a token.
+    /// How often each expert of a layer was chosen by a token that had this one in the layer
+    /// before; last, how often there was such a token.
     std::span<uint16_t> followers(int32_t layer, int32_t expert_before);
     void expect(int32_t layer, std::span<const int32_t> before);
     void count(int32_t layer, std::span<const int32_t> before, std::span<const int32_t> now);
@@ -43,7 +43,7 @@ class NextExperts {
     std::vector<uint16_t> counts_;  ///< [layer][expert before][n_experts + 1]
     int32_t layer_ = -1;            ///< last seen; -1: none
     int64_t top_k_ = 1;
-    std::vector<int32_t> choices_;  ///< of it
+    std::vector<int32_t> choices_;               ///< of it
     std::vector<float> shares_, likely_, uses_;  ///< by expert: of all tokens, one token's, summed
     std::vector<Guess> guesses_;
 };

@@ -530,9 +530,9 @@ Result<std::unique_ptr<ExpertBank>> create_ssd_bank(const Checkpoint& checkpoint
     Arena arena =
         NEREUS_TRY(Arena::create(static_cast<uint64_t>(cache.n_slots()) * files.slot_bytes()));
     auto reader = NEREUS_TRY(AsyncReader::create(options.reads));
-    return std::unique_ptr<ExpertBank>(std::make_unique<SsdBank>(
-        std::move(files), std::move(cache), std::move(next_experts), guesses, std::move(arena),
-        std::move(reader)));
+    return std::unique_ptr<ExpertBank>(
+        std::make_unique<SsdBank>(std::move(files), std::move(cache), std::move(next_experts),
+                                  guesses, std::move(arena), std::move(reader)));
 }
 
 }  // namespace nereus
