@@ -107,12 +107,6 @@ Result<ExitCode> pack_model(const PackFlags& flags, const CommonOptions& common)
     const auto repack =
         NEREUS_TRY(Repack::plan(*checkpoint, *recipe, importance_options(flags, text),
                                 turned ? PackBasis::kTurned : PackBasis::kPublished));
-    if (repack->n_left_out() > 0) {
-        say(
-            fmt::format("{} tensors that the forward pass does not use (multi-token prediction) "
-                        "are left out",
-                        repack->n_left_out()));
-    }
     ThreadPool pool(common.threads);
     InputStatistics statistics;
     ImportanceOf importance;
@@ -121,6 +115,12 @@ Result<ExitCode> pack_model(const PackFlags& flags, const CommonOptions& common)
         importance = importance_of(statistics);
     }
     const auto writer = NEREUS_TRY(create_pack(flags.out, repack->content()));
+    if (repack->n_left_out() > 0) {
+        say(
+            fmt::format("{} tensors that the forward pass does not use (multi-token prediction) "
+                        "are left out",
+                        repack->n_left_out()));
+    }
     {
         WorkProgress progress("Packing");
         NEREUS_TRY(repack->write(*writer, pool, importance, [&] {

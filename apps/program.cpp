@@ -12,6 +12,7 @@
 
 #include "apps/command.h"
 #include "apps/input.h"
+#include "compute/backend.h"
 
 namespace nereus {
 namespace {
@@ -128,11 +129,21 @@ std::string footer() {
     return text + "\nResults go to stdout, everything else to stderr.";
 }
 
+/// Refused for every command, also those that run no kernel: a flag that is accepted counts.
+std::string refuse_isa(const std::string& name) {
+    const std::vector<std::string> names = available_isas();
+    if (name.empty() || std::find(names.begin(), names.end(), name) != names.end()) {
+        return "";
+    }
+    return fmt::format("this CPU cannot run \"{}\"; available: {}", name, fmt::join(names, ", "));
+}
+
 void add_common(CLI::App& app, CommonOptions& common) {
     app.add_option(std::string(kThreadsFlag.name), common.threads, std::string(kThreadsFlag.help))
         ->check(CLI::Range(1, kThreadsMax))
         ->type_name("N");
     app.add_option(std::string(kIsaFlag.name), common.isa, std::string(kIsaFlag.help))
+        ->check(refuse_isa, "")
         ->type_name("NAME");
     app.add_option(std::string(kFormatFlag.name), common.format, std::string(kFormatFlag.help))
         ->type_name("NAME");

@@ -28,8 +28,8 @@ Result<std::vector<int32_t>> text_windows(const OpenedText& text, std::string_vi
     const size_t n_whole = ids.size() / window;
     if (n_whole == 0) {
         return make_error(ErrorCode::kInvalidArgument,
-                          "{}: the text has {} tokens, one window needs {} (see --context)", origin,
-                          ids.size(), context);
+                          "{}: the text has {} tokens, one window needs {}; take a longer text",
+                          origin, ids.size(), context);
     }
     const size_t n = n_windows == 0 ? n_whole : std::min(n_whole, static_cast<size_t>(n_windows));
     ids.resize(n * window);

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <cctype>
+#include <charconv>
 #include <cmath>
-#include <cstdlib>
 #include <optional>
 
 #include "base/arena.h"
@@ -166,9 +166,9 @@ Result<uint64_t> parse_bytes(const std::string& text) {
     static constexpr Unit kUnits[] = {
         {"", 1}, {"k", 1024.0}, {"m", 1048576.0}, {"g", 1073741824.0}, {"t", 1099511627776.0}};
     constexpr double kBytesMax = 1e15;
-    char* end = nullptr;
-    const double number = std::strtod(text.c_str(), &end);
-    std::string unit = end;
+    double number = 0;  // not strtod, which takes hexadecimal, leading spaces and a locale's comma
+    const auto read = std::from_chars(text.data(), text.data() + text.size(), number);
+    std::string unit(read.ptr, text.data() + text.size());
     std::transform(unit.begin(), unit.end(), unit.begin(),
                    [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
     const bool is_decimal = unit.size() == 2 && unit[1] == 'b';
@@ -180,7 +180,7 @@ Result<uint64_t> parse_bytes(const std::string& text) {
     for (size_t i = 0; i < std::size(kUnits); ++i) {
         const double bytes =
             number * (is_decimal ? std::pow(1000.0, static_cast<double>(i)) : kUnits[i].factor);
-        if (unit == kUnits[i].name && end != text.c_str() && bytes >= 1 && bytes <= kBytesMax) {
+        if (unit == kUnits[i].name && read.ec == std::errc() && bytes >= 1 && bytes <= kBytesMax) {
             return static_cast<uint64_t>(bytes);
         }
     }

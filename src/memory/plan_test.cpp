@@ -108,7 +108,8 @@ TEST(ParseBytes, takes_numbers_with_units_and_nothing_else) {
     EXPECT_EQ(parse_bytes("4GB").value(), 4'000'000'000U);
     EXPECT_EQ(parse_bytes("70000").value(), 70'000U);
     EXPECT_EQ(parse_bytes("2 T").ok(), false);
-    for (const char* wrong : {"", "G", "-1G", "1X", "1GG", "nan", "1e30", "0", "12G4"}) {
+    for (const char* wrong : {"", "G", "-1G", "1X", "1GG", "nan", "1e30", "0", "12G4", "0x10",
+                              "0x10G", " 12G", "12G ", "1,5G", "+1G", "inf"}) {
         EXPECT_EQ(parse_bytes(wrong).error().code, ErrorCode::kInvalidArgument) << wrong;
     }
 }

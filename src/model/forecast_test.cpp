@@ -139,6 +139,80 @@ TEST(Forecast, larger_chunks_sweep_the_experts_less_often) {
     EXPECT_NEAR(often.prefill.disk / once.prefill.disk, 4, 0.3);
 }
 
+TEST(Forecast, a_drive_that_is_slower_for_one_read_at_a_time_lies_between_by_how_many_miss) {
+    const ModelSize model = sized("r1", "q4");
+    MachineFigures machine = round_machine();
+    const Forecast many = forecast(model, machine, with_memory(64e9));
+    machine.disk_single_bytes_per_second = 0.5e9;
+    const Forecast few = forecast(model, machine, with_memory(64e9));
+    EXPECT_EQ(few.disk_bytes, many.disk_bytes) << "the same bytes";
+    // 8 experts a layer, of which this many miss: 1 is read at 0.5 GB/s, 8 at 2 GB/s.
+    const double asked = 8 * (1 - many.hit_rate);
+    const double rate = 0.5e9 + (asked - 1) / 7 * 1.5e9;
+    EXPECT_GT(asked, 1);
+    EXPECT_NEAR(few.decode.disk, few.disk_bytes / rate, 1e-9);
+    // Nearly all in memory: less than one a layer misses, and that one is alone.
+    const Forecast alone = forecast(model, machine, with_memory(400e9));
+    EXPECT_LT(8 * (1 - alone.hit_rate), 1);
+    EXPECT_NEAR(alone.decode.disk, alone.disk_bytes / 0.5e9, 1e-9);
+}
+
+TEST(Forecast, the_first_token_is_the_prompt_and_one_token_and_loading_is_what_stays_in_memory) {
+    const ModelSize model = sized("v2-lite", "q4");
+    MachineFigures machine = round_machine();
+    const Forecast f = forecast(model, machine, with_memory(6e9));
+    EXPECT_DOUBLE_EQ(f.first_token_seconds, f.prefill.total() + f.decode.total());
+    EXPECT_DOUBLE_EQ(f.load_seconds,
+                     static_cast<double>(f.placement.dense_bytes + f.placement.expert_bytes) / 4e9);
+    machine.disk_sequential_bytes_per_second = 0;
+    EXPECT_EQ(forecast(model, machine, with_memory(6e9)).load_seconds, 0) << "not measured";
+}
+
+TEST(Forecast, what_takes_longest_is_named) {
+    const ModelSize model = sized("r1-distill-llama-8b", "q4");
+    const auto limit = [&](const MachineFigures& machine) {
+        return speed_limit_name(forecast(model, machine, with_memory(32e9)).limit);
+    };
+    // 4.5 bits of a weight in 1e-11 s are 56 GB/s, near the 60 of the memory.
+    EXPECT_EQ(limit(round_machine()), "memory");
+    MachineFigures machine = round_machine();
+    machine.speed.read_bytes_per_second = 600e9;
+    EXPECT_EQ(limit(machine), "compute");
+    machine.speed.verb_seconds = 1e-3;
+    EXPECT_EQ(limit(machine), "overhead");
+    EXPECT_EQ(speed_limit_name(forecast(sized("r1", "q4"), machine, with_memory(40e9)).limit),
+              "disk");
+}
+
+TEST(Forecast, rows_already_cached_slow_attention_and_nothing_else) {
+    const ModelSize model = sized("v2-lite", "q4");
+    ForecastRequest request = with_memory(16e9);
+    request.n_context = 32768;
+    const Forecast near = forecast(model, round_machine(), request);
+    request.n_visible = 16384;
+    const Forecast far = forecast(model, round_machine(), request);
+    EXPECT_EQ(near.decode.dense, far.decode.dense);
+    EXPECT_EQ(near.decode.experts, far.decode.experts);
+    EXPECT_EQ(near.prefill.dense, far.prefill.dense);
+    // Rows seen in the middle of decoding: 512 + 32.5, and 16384 more.
+    EXPECT_NEAR(far.decode.attention / near.decode.attention, (16384 + 544.5) / 544.5, 1e-9);
+    EXPECT_GT(far.prefill.attention, near.prefill.attention);
+}
+
+TEST(NeedsOf, are_the_parts_of_the_size_and_the_rows_that_its_format_caches) {
+    const ModelSize q4 = sized("v2-lite", "q4");
+    const MemoryNeeds needs = needs_of(q4);
+    EXPECT_NEAR(static_cast<double>(needs.dense_bytes + needs.expert_bytes), q4.n_bytes(), 2);
+    EXPECT_EQ(needs.n_experts, 26 * 64);
+    EXPECT_EQ(needs.n_experts_min, 6);
+    EXPECT_GE(static_cast<double>(needs.slot_bytes), q4.expert_bytes());
+    EXPECT_EQ(needs.kv_bytes_per_token, 27U * 664) << "int8 rows beside panels";
+    EXPECT_EQ(needs_of(sized("v2-lite", "bf16")).kv_bytes_per_token, 27U * 4 * 576);
+    const MemoryNeeds dense = needs_of(sized("r1-distill-llama-8b", "q4"));
+    EXPECT_EQ(dense.n_experts, 0);
+    EXPECT_EQ(dense.expert_bytes, 0U);
+}
+
 TEST(Remedies, name_what_helps_most_first_and_leave_out_what_does_not) {
     const ModelSize q4 = sized("r1", "q4");
     const ModelSize q2 = sized("r1", "q2");

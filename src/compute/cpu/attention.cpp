@@ -127,6 +127,9 @@ void Attention::group_tokens(const SharedAttention& args, int64_t tokens, int64_
 
 void Attention::run(const SharedAttention& args) {
     check_args(args);
+    if (args.visible.empty()) {
+        return;
+    }
     int64_t rows_all = 0;
     int64_t spans_all = 0;
     for (const PagedRows& visible : args.visible) {
