@@ -293,7 +293,9 @@ TEST_P(Streaming, a_file_cut_short_while_running_fails_passes_until_its_bytes_ar
     const std::filesystem::path original = path_;
     path_ = folder_.path() / "copy";
     std::filesystem::copy(original, path_, std::filesystem::copy_options::recursive);
-    Loaded resident = load({.weights = WeightPlace::kCopied});
+    LoadOptions copied;
+    copied.weights = WeightPlace::kCopied;
+    Loaded resident = load(copied);
     const std::vector<int32_t> tokens = tokens_of(resident.model->config(), 12, 11);
     const std::vector<float> expected = run_fresh(resident, tokens, 12);
     Loaded streamed = load(with_exactly(2));
