@@ -393,6 +393,7 @@ class SsdBank final : public ExpertBank {
         const bool is_wanted = slot.index != kNone;
         if (!result.status.ok() && !slot.error) {
             slot.error = result.status.error();
+            reader_->cancel_idle(result.tag);  // what is left of a guess: nobody would hurry it
         }
         slot.has_gaps = slot.has_gaps || result.is_cancelled;
         if (!result.is_late && --slot.n_reads == 0) {
