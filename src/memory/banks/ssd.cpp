@@ -345,8 +345,8 @@ class SsdBank final : public ExpertBank {
         const bool has_more = reader_->has_idle_waiting();
         std::erase_if(guessing_, [&](int32_t at) {
             Slot& slot = slots_[static_cast<size_t>(at)];
-            const bool is_right =
-                slot.key.layer == mixture_of_[static_cast<size_t>(layer_)] &&
+            const bool is_right =  // one whose read has failed is read again, after its end
+                !slot.is_lost() && slot.key.layer == mixture_of_[static_cast<size_t>(layer_)] &&
                 std::find(ids_.begin(), ids_.end(), slot.key.expert) != ids_.end();
             if (!is_right) {
                 slot.is_cancelled = true;
@@ -393,6 +393,7 @@ class SsdBank final : public ExpertBank {
         const bool is_wanted = slot.index != kNone;
         if (!result.status.ok() && !slot.error) {
             slot.error = result.status.error();
+            reader_->cancel_idle(result.tag);  // what is left of a guess: nobody would hurry it
         }
         slot.has_gaps = slot.has_gaps || result.is_cancelled;
         if (!result.is_late && --slot.n_reads == 0) {
