@@ -33,6 +33,7 @@ SOURCES = {  # where each family of formats is described
     "nereus": "src/tensor/panel.h: least squares over scales, int8 activations",
     "nereus+": "https://github.com/ggml-org/llama.cpp/pull/4861",
     "Q8_0": "https://github.com/ggml-org/llama.cpp/blob/master/ggml/src/ggml-quants.c",
+    "Q4_0": "https://github.com/ggml-org/llama.cpp/blob/master/ggml/src/ggml-quants.c",
     "K": "https://github.com/ggml-org/llama.cpp/pull/1684",
     "IQ": "https://github.com/ggml-org/llama.cpp/tree/master/tools/quantize",
 }

@@ -45,7 +45,7 @@ LIBRARIES = {
 DOORS_WITH_LIBRARIES = {("base", "json.h"), ("base", "json_fwd.h")}
 ALWAYS_ALLOWED = {"fmt"}
 POSIX = re.compile(r"(unistd|fcntl|string|signal|errno|time|locale|wchar)\.h|sys/(mman|stat|types|"
-                   r"resource|wait|time|file|statvfs|prctl)\.h")
+                   r"sysmacros|resource|wait|time|file|statvfs|prctl)\.h")
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 
 

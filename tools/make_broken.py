@@ -714,7 +714,7 @@ def pack_json_cut(folder):
 
 @case(source=PACK)
 def pack_of_a_later_version(folder):
-    edit_pack(folder, lambda p: p.update(nereus_pack=2))
+    edit_pack(folder, lambda p: p.update(nereus_pack=1))
 
 
 @case(source=PACK)

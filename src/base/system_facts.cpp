@@ -1,5 +1,9 @@
 #include "base/system_facts.h"
 
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
 #include <algorithm>
 #include <charconv>
 #include <fstream>
@@ -74,6 +78,37 @@ bool lies_below(const fs::path& path, const fs::path& folder) {
                .first == folder.end();
 }
 
+/// "259:1" of the file or of the nearest folder above that exists.
+std::string device_of(fs::path path) {
+    struct stat status{};
+    while (::stat(path.c_str(), &status) != 0 && path.has_relative_path()) {
+        path = path.parent_path();
+    }
+    return fmt::format("{}:{}", major(status.st_dev), minor(status.st_dev));
+}
+
+/// The longest mount point above the path. A changed root (chroot, some containers) is on a file
+/// system whose mount point is not listed.
+MountFacts mount_in(const std::string& mounts, const fs::path& path) {
+    MountFacts best;
+    std::istringstream lines(mounts);
+    for (std::string line; std::getline(lines, line);) {
+        // 36 35 98:0 /root /mount rw,noatime shared:1 - ext4 /dev/vda rw
+        const std::vector<std::string> words = words_of(line);
+        const auto dash = std::find(words.begin(), words.end(), "-");
+        if (words.size() < 8 || words.end() - dash < 3) {
+            continue;
+        }
+        const std::string mount_point = unescaped(words[4]);
+        if (lies_below(path, mount_point) && mount_point.size() >= best.mount_point.size()) {
+            best = {mount_point, *(dash + 1), unescaped(*(dash + 2)), words[2], std::nullopt};
+        }
+    }
+    return best.mount_point.empty()
+               ? MountFacts{"/", "unknown", "an unlisted mount", device_of(path), std::nullopt}
+               : best;
+}
+
 }  // namespace
 
 uint64_t MemoryFacts::free_bytes() const {
@@ -130,31 +165,19 @@ void SystemFacts::add_cgroup(MemoryFacts& facts) const {
 Result<MountFacts> SystemFacts::mount_of(const fs::path& path) const {
     std::error_code failed;
     const fs::path real = fs::weakly_canonical(path, failed);
-    std::istringstream lines(text("proc/self/mountinfo"));
-    MountFacts best;
-    for (std::string line; std::getline(lines, line);) {
-        // 36 35 98:0 /root /mount rw,noatime shared:1 - ext4 /dev/vda rw
-        const std::vector<std::string> words = words_of(line);
-        const auto dash = std::find(words.begin(), words.end(), "-");
-        if (words.size() < 8 || words.end() - dash < 3) {
-            continue;
-        }
-        const std::string mount_point = unescaped(words[4]);
-        if (lies_below(real, mount_point) && mount_point.size() >= best.mount_point.size()) {
-            best = {mount_point, *(dash + 1), unescaped(*(dash + 2)), words[2], std::nullopt};
-        }
-    }
-    if (failed || best.mount_point.empty()) {
+    const std::string mounts = text("proc/self/mountinfo");
+    if (failed || mounts.empty()) {
         return make_error(ErrorCode::kNotFound, "{}: no mounted file system holds it",
                           path.string());
     }
-    const fs::path device = fs::path("sys/dev/block") / best.device;
+    MountFacts mount = mount_in(mounts, real);
+    const fs::path device = fs::path("sys/dev/block") / mount.device;
     for (const char* queue : {"queue/rotational", "../queue/rotational"}) {  // a disk, a partition
-        if (const auto value = number_of(text(device / queue)); value && !best.rotational) {
-            best.rotational = *value != 0;
+        if (const auto value = number_of(text(device / queue)); value && !mount.rotational) {
+            mount.rotational = *value != 0;
         }
     }
-    return best;
+    return mount;
 }
 
 std::string SystemFacts::cpu_name() const { return value_of(text("proc/cpuinfo"), "model name"); }

@@ -38,7 +38,8 @@ class SystemFacts {
 
     /// errors: io (no /proc/meminfo, or one without MemTotal)
     Result<MemoryFacts> memory() const;
-    /// errors: io, not_found (no mount holds the path)
+    /// A path of a changed root, whose mount is not listed, is on "/" of an "unknown" file system.
+    /// errors: not_found (no list of mounts)
     Result<MountFacts> mount_of(const std::filesystem::path& path) const;
 
     /// "model name" of the first processor; "" when not told.

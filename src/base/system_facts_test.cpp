@@ -1,6 +1,8 @@
 #include "base/system_facts.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <fstream>
@@ -113,7 +115,19 @@ TEST(SystemFacts, a_spinning_disk_is_known_by_its_queue_or_its_parents) {
     EXPECT_TRUE(root.facts().mount_of("/mnt/big disk").value().rotational.value());
 }
 
-TEST(SystemFacts, no_mounts_are_an_error) {
+TEST(SystemFacts, a_changed_root_whose_mount_is_not_listed_is_known_by_its_device) {
+    const FakeRoot root;
+    root.put("proc/self/mountinfo", "30 22 0:21 / /proc rw shared:2 - proc proc rw\n");
+    struct stat status{};
+    ASSERT_EQ(::stat("/", &status), 0);
+    const MountFacts mount = root.facts().mount_of("/no such folder/file").value();
+    EXPECT_EQ(mount.mount_point, "/");
+    EXPECT_EQ(mount.file_system, "unknown");
+    EXPECT_EQ(mount.device,
+              std::to_string(major(status.st_dev)) + ":" + std::to_string(minor(status.st_dev)));
+}
+
+TEST(SystemFacts, no_list_of_mounts_is_an_error) {
     const FakeRoot root;
     const auto mount = root.facts().mount_of("/home");
     ASSERT_FALSE(mount.ok());

@@ -63,10 +63,11 @@ struct BlockIntegers;
 
 /// What a product with a format rounds its activations to.
 enum class Activations : uint8_t {
-    kF32,         ///< nothing
-    kPanels,      ///< int8, a scale per 128 columns (tensor/panel.h)
-    kInt8Per32,   ///< int8, a scale and a sum per 32 columns: llama.cpp's Q8_0 and Q8_1
-    kInt8Per256,  ///< int8, a scale per 256 columns and sums of 16: llama.cpp's Q8_K
+    kF32,           ///< nothing
+    kPanels,        ///< int8, a scale per 128 columns (tensor/panel.h)
+    kTurnedPanels,  ///< the same in the turned basis
+    kInt8Per32,     ///< int8, a scale and a sum per 32 columns: llama.cpp's Q8_0 and Q8_1
+    kInt8Per256,    ///< int8, a scale per 256 columns and sums of 16: llama.cpp's Q8_K
 };
 
 struct Format {

@@ -10,6 +10,7 @@
 //   y = fma(float(sum w8 * x8), weight scale * activation scale, y)      blocks from left to right,
 // and its bits do not depend on the instruction set, the batch or the threads.
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 
@@ -39,6 +40,7 @@ struct PanelValues {
 struct PanelFormat {
     int64_t block_bytes;
     double bits_per_weight;  ///< scales included
+    bool turned;             ///< columns lie in the basis of turn_block
     /// The block's integers [16, 128] and the 16 scales: the definition of the format.
     void (*unpack)(const std::byte* block, int8_t* values, float* scales);
     /// Rounds a block. No magnitude is above kLargestPanelNumber.
@@ -66,6 +68,27 @@ using Q2Layout = CodeLayout<2, 16>;
 
 inline constexpr int64_t kQ8BlockBytes = 2 * kPanelRows + kPanelRows * kPanelColumns;
 static_assert(Q4Layout::kBytes == 1152 && Q2Layout::kBytes == 736, "4.5 and 2.875 bits a weight");
+
+/// The basis of a block's columns: x becomes H D x, where D flips the signs of kPanelSigns and H is
+/// Hadamard's matrix of order 128, as butterflies (a + b, a - b) of columns 1, 2, 4 .. 64 apart, in
+/// this order. Its square is 128 times the identity. x: [128]
+void turn_block(float* x);
+/// x becomes D H x: the converse, times 128.
+void turn_block_back(float* x);
+/// By how much weights are divided after turning, and activations: together 128.
+inline constexpr float kTurnedWeight = 16.0F;
+inline constexpr float kTurnedActivation = 8.0F;
+
+/// +1 or -1 for every column of a block: the first 128 binary digits of pi's fraction, lowest bit
+/// of a word first.
+inline constexpr std::array<float, kPanelColumns> kPanelSigns = [] {
+    constexpr uint32_t kDigits[] = {0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344};
+    std::array<float, kPanelColumns> signs{};
+    for (size_t c = 0; c < signs.size(); ++c) {
+        signs[c] = (kDigits[c / 32] >> (c % 32) & 1U) == 0 ? 1.0F : -1.0F;
+    }
+    return signs;
+}();
 
 inline int64_t panel_blocks(int64_t cols) { return (cols + kPanelColumns - 1) / kPanelColumns; }
 inline int64_t panel_count(int64_t rows) { return (rows + kPanelRows - 1) / kPanelRows; }

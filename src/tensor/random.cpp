@@ -114,13 +114,16 @@ void put_panel_scales(Block block, double scale) {
     }
 }
 
+/// By how much turning back makes the deviation of turned numbers larger.
+const double kTurnedGrowth = kTurnedWeight / std::sqrt(static_cast<double>(kPanelColumns));
+
 /// w8 uniform in -127 .. 127.
 void fill_q8(Bits& bits, double stddev, Block block) {
     bits.fill(block);
     for (std::byte& code : block.subspan(2 * kPanelRows)) {
         code |= static_cast<std::byte>(code == std::byte{0});
     }
-    put_panel_scales(block, stddev / 73.6);
+    put_panel_scales(block, stddev / (73.6 * kTurnedGrowth));
 }
 
 /// Steps 14 and 16 by row and run, offsets that make the mean zero.

@@ -136,7 +136,7 @@ Json& tensor_of(Json& pack, size_t blob, size_t tensor = 0) {
 /// Wrong tensors.
 std::vector<Broken> broken_tensors() {
     return {
-        {"version", [](Json& p) { p["nereus_pack"] = 2; }, {"version 2", "pack the model again"}},
+        {"version", [](Json& p) { p["nereus_pack"] = 1; }, {"version 1", "pack the model again"}},
         {"no version", [](Json& p) { p.erase("nereus_pack"); }, {"nereus_pack", "nothing"}},
         {"source", [](Json& p) { p["source"] = "onnx"; }, {"source", "onnx"}},
         {"format", [](Json& p) { tensor_of(p, 2)["format"] = "q5"; }, {"0.gate", "q5"}},

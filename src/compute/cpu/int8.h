@@ -2,9 +2,10 @@
 // Activations as int8, and the integer kernels of the panel formats (tensor/panel.h); those of
 // block formats are in int8_blocks.h.
 //
-// Rounding of activations for panels, the same bits in every table: per row and 128 columns
+// Rounding of activations, the same bits in every table: per row and 128 columns
 //   largest = max |x|;  scale = largest / 127;  x8 = nearest even(x * (127 / largest))
-// and scale = x8 = 0 where largest is 0. Missing columns of the last block are zeros.
+// and scale = x8 = 0 where largest is 0. Missing columns of the last block are zeros. For panels x
+// is turned first (turn_block) and scale = largest / (127 * kTurnedActivation).
 
 #include <cstdint>
 
@@ -86,10 +87,13 @@ constexpr int panel_index_of(FormatId id) {
 }
 static_assert(panel_index_of(FormatId::kQ2) == kPanelFormatCount - 1);
 
+using RoundRow = void(const float* x, int64_t n, int64_t row, const Int8Rows& out);
+
 /// What a table provides for panel formats; taken as a whole from the next slower table.
 struct Int8Kernels {
-    /// Rounds row `row` of x (n columns) into `out`.
-    void (*round_row)(const float* x, int64_t n, int64_t row, const Int8Rows& out);
+    /// Rounds row `row` of x (n columns) into `out`: for caches as it is, for panels turned.
+    RoundRow* round_row;
+    RoundRow* round_turned_row;
     PanelKernels formats[kPanelFormatCount];  ///< by panel_index_of
     /// Around a thread's calls of `multiply`: the state of tiles. Null where there is none.
     void (*begin)();

@@ -13,8 +13,6 @@ namespace {
 /// Floats rounded by one thread without waking the others: about 5 us.
 constexpr int64_t kInlineFloats = 32 * 1024;
 
-using RoundRow = void (*)(const float* x, int64_t n, int64_t row, const Int8Rows& out);
-
 /// What rounding to one kind takes; bytes are those of one block of one row.
 struct Kind {
     int64_t columns;
@@ -23,7 +21,7 @@ struct Kind {
     int64_t offset_bytes;
     int64_t sum_16_bytes;
     int64_t readable_rows;  ///< of values, from any row on
-    RoundRow (*round_row)(const KernelTable& kernels);
+    RoundRow* (*round_row)(const KernelTable& kernels);
 
     int64_t n_bytes() const {
         return columns + static_cast<int64_t>(sizeof(float)) + sum_bytes + total_bytes +
@@ -32,13 +30,15 @@ struct Kind {
 };
 
 constexpr std::array kKinds = {
-    Kind{1, 0, 0, 0, 0, 0, [](const KernelTable&) -> RoundRow { return nullptr; }},
+    Kind{1, 0, 0, 0, 0, 0, [](const KernelTable&) -> RoundRow* { return nullptr; }},
     Kind{kPanelColumns, 2 * kSumsPerBlock, 4, 0, 0, kReadableRows,
-         [](const KernelTable& k) -> RoundRow { return k.int8->round_row; }},
+         [](const KernelTable& k) -> RoundRow* { return k.int8->round_row; }},
+    Kind{kPanelColumns, 2 * kSumsPerBlock, 4, 0, 0, kReadableRows,
+         [](const KernelTable& k) -> RoundRow* { return k.int8->round_turned_row; }},
     Kind{32, 0, 0, 4, 0, 0,
-         [](const KernelTable& k) -> RoundRow { return k.blocks->round_row_32; }},
+         [](const KernelTable& k) -> RoundRow* { return k.blocks->round_row_32; }},
     Kind{256, 0, 0, 0, 32, 0,
-         [](const KernelTable& k) -> RoundRow { return k.blocks->round_row_256; }},
+         [](const KernelTable& k) -> RoundRow* { return k.blocks->round_row_256; }},
 };
 
 const Kind& kind_of(Activations activations) { return kKinds[static_cast<size_t>(activations)]; }

@@ -11,6 +11,10 @@ namespace {
 /// sums (32 KB) and bytes (32 KB a block) stay in the L2 cache.
 constexpr int64_t kRowsTogether = 256;
 
+/// How far ahead weights that are unpacked once are asked for. Prefill of V2-Lite's shape, Zen 5:
+/// 205 tokens/s without, 240 with one block, 242 with two.
+constexpr int64_t kBlocksAhead = 2;
+
 const PanelKernels& kernels_of(const Int8Kernels& kernels, const Weight& weight) {
     return kernels.formats[panel_index_of(weight.format->id)];
 }
@@ -71,6 +75,13 @@ void direct(const MatmulTask& task, const Int8Rows& x, const Int8Kernels& kernel
     }
 }
 
+/// Asks for a block that is unpacked next, while another one is multiplied.
+void ask_for(const unsigned char* block, int64_t n_bytes) {
+    for (int64_t line = 0; line < n_bytes; line += 64) {
+        __builtin_prefetch(block + line, 0, 2);
+    }
+}
+
 /// Rows [first, first + n) of x against the panels from output column `row` on.
 void by_blocks(const MatmulTask& task, const Int8Rows& x, const Int8Kernels& kernels, int64_t first,
                int64_t n, int64_t row, int64_t n_panels, float* scratch) {
@@ -82,8 +93,10 @@ void by_blocks(const MatmulTask& task, const Int8Rows& x, const Int8Kernels& ker
     std::fill_n(sums, n * kOutColumns, 0.0F);
     for (int64_t block = 0; block < x.n_blocks; ++block) {
         for (int64_t p = 0; p < n_panels; ++p) {
-            format.unpack(panel_at(task.weight, row / kPanelRows + p) + block * block_bytes,
-                          weights + p * kUnpackedBytes, scales + p * kPanelRows);
+            const unsigned char* from =
+                panel_at(task.weight, row / kPanelRows + p) + block * block_bytes;
+            format.unpack(from, weights + p * kUnpackedBytes, scales + p * kPanelRows);
+            ask_for(from + kBlocksAhead * block_bytes, block_bytes);
         }
         const int64_t at = block * x.n_rows + first;
         format.multiply({.weights = weights,

@@ -147,7 +147,7 @@ void measure_bandwidth(ThreadPool& pool, const RoofBuffer& buffer, Roof& roof) {
     Bandwidth best;
     best.threads = pool.n_threads();
     for (const int64_t streams : {1, 2, 4, 8}) {
-        for (const int64_t ahead : {0, 512, 2048}) {
+        for (const int64_t ahead : {0, 512, 2048, 4608}) {
             const Rate found = rate(streams, ahead, 3);
             if (found.best > best.bytes.best) {
                 best.bytes = found;

@@ -11,10 +11,10 @@ void unpack_q2(const std::byte* block, int8_t* values, float* scales) {
 
 void encode_q2(const PanelValues& from, std::byte* block) { encode_codes<2, 16>(from, block); }
 
-extern constexpr PanelFormat kQ2Panel{Q2Layout::kBytes, 2.875, unpack_q2, encode_q2};
+extern constexpr PanelFormat kQ2Panel{Q2Layout::kBytes, 2.875, false, unpack_q2, encode_q2};
 
 void decode_q2(const StoredRow& row, int64_t n, float* out) {
-    decode_panel_row<unpack_q2, Q2Layout::kBytes>(row, n, out);
+    decode_panel_row<unpack_q2, Q2Layout::kBytes, false>(row, n, out);
 }
 
 }  // namespace nereus

@@ -11,10 +11,10 @@ void unpack_q4(const std::byte* block, int8_t* values, float* scales) {
 
 void encode_q4(const PanelValues& from, std::byte* block) { encode_codes<4, 32>(from, block); }
 
-extern constexpr PanelFormat kQ4Panel{Q4Layout::kBytes, 4.5, unpack_q4, encode_q4};
+extern constexpr PanelFormat kQ4Panel{Q4Layout::kBytes, 4.5, false, unpack_q4, encode_q4};
 
 void decode_q4(const StoredRow& row, int64_t n, float* out) {
-    decode_panel_row<unpack_q4, Q4Layout::kBytes>(row, n, out);
+    decode_panel_row<unpack_q4, Q4Layout::kBytes, false>(row, n, out);
 }
 
 }  // namespace nereus

@@ -137,7 +137,7 @@ Result<PackManifest> lay_out_pack(const PackContent& content, const PackLimits& 
 
 std::string manifest_text(const PackManifest& manifest) {
     const std::string head = fmt::format(
-        "{{\n\"nereus_pack\": 1,\n\"recipe\": {},\n\"source\": \"{}\",\n\"plan\": \"{}\",\n",
+        "{{\n\"nereus_pack\": 2,\n\"recipe\": {},\n\"source\": \"{}\",\n\"plan\": \"{}\",\n",
         dump_json(Json(manifest.recipe)), kKinds[static_cast<size_t>(manifest.kind)],
         checksum_text(manifest.plan));
     const auto copy_json = [](const PackManifest::Copy& copy) {

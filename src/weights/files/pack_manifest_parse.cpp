@@ -13,7 +13,7 @@ namespace nereus {
 namespace {
 
 constexpr uint64_t kManifestBytesMax = 256 * kMiB;  // R1's is 9 MB
-constexpr int64_t kVersion = 1;
+constexpr int64_t kVersion = 2;
 constexpr size_t kRankMax = 4;
 
 /// Fields of one JSON object, with errors that say where it is.

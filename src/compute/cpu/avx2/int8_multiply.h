@@ -228,7 +228,7 @@ inline void unpack_avx2_bytes(const unsigned char* block, uint8_t* weights, floa
 }
 
 constexpr Int8Kernels avx2_int8() {
-    Int8Kernels kernels = direct_int8<Int8Avx2>(round_row<Avx2, Int8Avx2>);
+    Int8Kernels kernels = direct_int8<Avx2, Int8Avx2>();
     PanelKernels* formats = kernels.formats;
     formats[panel_index_of(FormatId::kQ8)].unpack = unpack_avx2_bytes;
     formats[panel_index_of(FormatId::kQ8)].multiply = multiply_avx2<Avx2ByteTile>;

@@ -83,6 +83,19 @@ struct Avx2 {
         return {_mm256_min_ps(x.a, y.a), _mm256_min_ps(x.b, y.b)};
     }
 
+    /// Lanes i and i ^ kApart change places. kApart: 1, 2, 4 or 8
+    template <int kApart>
+    static Floats swap(Floats v) {
+        if constexpr (kApart < 4) {
+            constexpr int kOrder = kApart == 1 ? 0xb1 : 0x4e;
+            return {_mm256_permute_ps(v.a, kOrder), _mm256_permute_ps(v.b, kOrder)};
+        } else if constexpr (kApart == 4) {
+            return {_mm256_permute2f128_ps(v.a, v.a, 1), _mm256_permute2f128_ps(v.b, v.b, 1)};
+        } else {
+            return {v.b, v.a};
+        }
+    }
+
     static Ints bits(Floats v) { return {_mm256_castps_si256(v.a), _mm256_castps_si256(v.b)}; }
     static Floats floats(Ints v) { return {_mm256_castsi256_ps(v.a), _mm256_castsi256_ps(v.b)}; }
     static Floats to_float(Ints v) { return {_mm256_cvtepi32_ps(v.a), _mm256_cvtepi32_ps(v.b)}; }

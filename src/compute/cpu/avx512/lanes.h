@@ -63,6 +63,16 @@ struct Avx512 {
     static Floats max(Floats a, Floats b) { return _mm512_max_ps(a, b); }
     static Floats min(Floats a, Floats b) { return _mm512_min_ps(a, b); }
 
+    /// Lanes i and i ^ kApart change places. kApart: 1, 2, 4 or 8
+    template <int kApart>
+    static Floats swap(Floats v) {
+        if constexpr (kApart < 4) {
+            return _mm512_permute_ps(v, kApart == 1 ? 0xb1 : 0x4e);
+        } else {
+            return _mm512_shuffle_f32x4(v, v, kApart == 4 ? 0xb1 : 0x4e);
+        }
+    }
+
     static Ints bits(Floats v) { return _mm512_castps_si512(v); }
     static Floats floats(Ints v) { return _mm512_castsi512_ps(v); }
     static Floats to_float(Ints v) { return _mm512_cvtepi32_ps(v); }

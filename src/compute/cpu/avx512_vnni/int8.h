@@ -135,7 +135,7 @@ inline void unpack_bytes(const unsigned char* block, uint8_t* weights, float* sc
 
 /// Int8Kernels of a table with these dots, with any product of unpacked blocks.
 constexpr Int8Kernels vnni_int8(void (*multiply)(const BlockMultiplyArgs&)) {
-    Int8Kernels kernels = direct_int8<Vnni512>(round_row<Avx512, Vnni512>);
+    Int8Kernels kernels = direct_int8<Avx512, Vnni512>();
     kernels.formats[panel_index_of(FormatId::kQ8)].unpack = unpack_bytes;
     kernels.formats[panel_index_of(FormatId::kQ4)].unpack = unpack_block<4, 32>;
     kernels.formats[panel_index_of(FormatId::kQ2)].unpack = unpack_block<2, 16>;

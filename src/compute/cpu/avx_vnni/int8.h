@@ -101,7 +101,7 @@ inline void unpack_bytes(const unsigned char* block, uint8_t* weights, float* sc
 }
 
 constexpr Int8Kernels avx_vnni_int8() {
-    Int8Kernels kernels = direct_int8<Vnni256>(round_row<Avx2, Vnni256>);
+    Int8Kernels kernels = direct_int8<Avx2, Vnni256>();
     kernels.formats[panel_index_of(FormatId::kQ8)].unpack = unpack_bytes;
     kernels.formats[panel_index_of(FormatId::kQ4)].unpack = unpack_block<4, 32>;
     kernels.formats[panel_index_of(FormatId::kQ2)].unpack = unpack_block<2, 16>;

@@ -7,25 +7,33 @@
 namespace nereus {
 namespace {
 
+template <bool kTurned>
 void portable_round_row(const float* x, int64_t n, int64_t row, const Int8Rows& out) {
     for (int64_t block = 0; block < out.n_blocks; ++block) {
         const int64_t at = block * out.n_rows + row;
         const int64_t begin = block * kPanelColumns;
         const int64_t length = n - begin < kPanelColumns ? n - begin : kPanelColumns;
+        float turned[kPanelColumns];
+        for (int64_t c = 0; c < kPanelColumns; ++c) {
+            turned[c] = c < length ? x[begin + c] : 0.0F;
+        }
+        if constexpr (kTurned) {
+            turn_block(turned);
+        }
         float largest = 0.0F;
-        for (int64_t c = 0; c < length; ++c) {
-            const float magnitude = __builtin_fabsf(x[begin + c]);
+        for (const float value : turned) {
+            const float magnitude = __builtin_fabsf(value);
             largest = magnitude > largest ? magnitude : largest;
         }
         const float inverse = largest == 0.0F ? 0.0F : 127.0F / largest;
-        out.scales[at] = largest / 127.0F;
+        out.scales[at] = largest / (127.0F * (kTurned ? kTurnedActivation : 1.0F));
         out.totals[at] = 0;
         int16_t* sums = out.sums + at * kSumsPerBlock;
         for (int64_t i = 0; i < kSumsPerBlock; ++i) {
             sums[i] = 0;
         }
         for (int64_t c = 0; c < kPanelColumns; ++c) {
-            const float value = c < length ? __builtin_nearbyintf(x[begin + c] * inverse) : 0.0F;
+            const float value = __builtin_nearbyintf(turned[c] * inverse);
             // A NaN or infinity must not be undefined behaviour; its scale makes the result one.
             const auto x8 = static_cast<int8_t>(__builtin_fabsf(value) <= 127.0F ? value : 0.0F);
             out.values[at * kPanelColumns + c] = x8;
@@ -64,7 +72,8 @@ void portable_dot(const PanelDotArgs& args) {
     }
 }
 
-inline constexpr Int8Kernels kPortableInt8{.round_row = portable_round_row,
+inline constexpr Int8Kernels kPortableInt8{.round_row = portable_round_row<false>,
+                                           .round_turned_row = portable_round_row<true>,
                                            .formats = {{portable_dot<0>, nullptr, nullptr, 0},
                                                        {portable_dot<1>, nullptr, nullptr, 0},
                                                        {portable_dot<2>, nullptr, nullptr, 0}},

@@ -192,11 +192,83 @@ void dot_panel_of(const PanelDotArgs& args) {
     }
 }
 
-template <typename I>
-constexpr Int8Kernels direct_int8(void (*round_row)(const float*, int64_t, int64_t,
-                                                    const Int8Rows&)) {
+/// turn_block on eight registers of sixteen lanes.
+template <typename V>
+__attribute__((always_inline)) inline void turn_registers(typename V::Floats* x) {
+    repeat<8>([&](auto i) __attribute__((always_inline)) {
+        x[i.value] = V::mul(x[i.value], V::load(kPanelSigns.data() + 16 * i.value));
+    });
+    repeat<4>([&](auto level) __attribute__((always_inline)) {
+        constexpr int kApart = 1 << level.value;
+        float signs[16];
+        for (int lane = 0; lane < 16; ++lane) {
+            signs[lane] = (lane & kApart) == 0 ? 1.0F : -1.0F;
+        }
+        const typename V::Floats sign = V::load(signs);
+        repeat<8>([&](auto i) __attribute__((always_inline)) {
+            x[i.value] = V::fma(x[i.value], sign, V::template swap<kApart>(x[i.value]));
+        });
+    });
+    repeat<3>([&](auto level) __attribute__((always_inline)) {
+        constexpr int kApart = 1 << level.value;
+        repeat<8>([&](auto i) __attribute__((always_inline)) {
+            if constexpr ((i.value & kApart) == 0) {
+                const typename V::Floats a = x[i.value];
+                const typename V::Floats b = x[i.value + kApart];
+                x[i.value] = V::add(a, b);
+                x[i.value + kApart] = V::sub(a, b);
+            }
+        });
+    });
+}
+
+/// Rounds a row of activations; V: the float lanes, I: the integer ones.
+template <typename V, typename I, bool kTurned>
+void round_row(const float* x, int64_t n, int64_t row, const Int8Rows& out) {
+    for (int64_t block = 0; block < out.n_blocks; ++block) {
+        const int64_t at = block * out.n_rows + row;
+        const float* from = x + block * kPanelColumns;
+        const int64_t length = n - block * kPanelColumns;
+        typename V::Floats turned[kSumsOf16];
+        repeat<kSumsOf16>([&](auto i) __attribute__((always_inline)) {
+            constexpr int64_t kColumn = i.value * kSumColumns;
+            turned[i.value] = kColumn + kSumColumns <= length ? V::load(from + kColumn)
+                              : kColumn < length ? V::load_first(from + kColumn, length - kColumn)
+                                                 : V::zero();
+        });
+        if constexpr (kTurned) {
+            turn_registers<V>(turned);
+        }
+        typename V::Floats largest = V::zero();
+        repeat<kSumsOf16>([&](auto i) __attribute__((always_inline)) {
+            const typename V::Floats v = turned[i.value];
+            largest = V::max(V::max(v, V::sub(V::zero(), v)), largest);
+        });
+        const float top = I::largest_lane(largest);
+        const float inverse = top == 0.0F ? 0.0F : 127.0F / top;
+        out.scales[at] = top / (127.0F * (kTurned ? kTurnedActivation : 1.0F));
+        int16_t* sums = out.sums + at * kSumsPerBlock;
+        int32_t total = 0;
+        repeat<kSumsOf16>([&](auto i) __attribute__((always_inline)) {
+            const int32_t sum =
+                I::store_rounded(V::mul(turned[i.value], V::broadcast(inverse)),
+                                 out.values + at * kPanelColumns + i.value * kSumColumns);
+            sums[i.value] = static_cast<int16_t>(sum);
+            total += sum;
+        });
+        for (int64_t i = 0; i < kSumsOf16 / 2; ++i) {
+            sums[kSumsOf16 + i] = static_cast<int16_t>(sums[2 * i] + sums[2 * i + 1]);
+        }
+        out.totals[at] = total;
+    }
+}
+
+/// The kernels that need no unpacked blocks. V: the float lanes, I: the integer ones.
+template <typename V, typename I>
+constexpr Int8Kernels direct_int8() {
     Int8Kernels kernels{};
-    kernels.round_row = round_row;
+    kernels.round_row = round_row<V, I, false>;
+    kernels.round_turned_row = round_row<V, I, true>;
     kernels.formats[panel_index_of(FormatId::kQ8)].dot = dot_panel_of<I, ByteBlocks, I::kTokens>;
     kernels.formats[panel_index_of(FormatId::kQ4)].dot =
         dot_panel_of<I, CodeBlocks<4, 32>, I::kTokens>;
@@ -204,42 +276,6 @@ constexpr Int8Kernels direct_int8(void (*round_row)(const float*, int64_t, int64
         dot_panel_of<I, CodeBlocks<2, 16>, I::kTokens>;
     kernels.direct_rows_max = I::kTokens;
     return kernels;
-}
-
-/// Rounds a row of activations; V: the float lanes, I: the integer ones.
-template <typename V, typename I>
-void round_row(const float* x, int64_t n, int64_t row, const Int8Rows& out) {
-    for (int64_t block = 0; block < out.n_blocks; ++block) {
-        const int64_t at = block * out.n_rows + row;
-        const float* from = x + block * kPanelColumns;
-        const int64_t length = n - block * kPanelColumns;
-        const auto values_at = [&](int64_t c) __attribute__((always_inline)) {
-            return c + 16 <= length ? V::load(from + c)
-                   : c < length     ? V::load_first(from + c, length - c)
-                                    : V::zero();
-        };
-        typename V::Floats largest = V::zero();
-        for (int64_t c = 0; c < kPanelColumns; c += kSumColumns) {
-            const typename V::Floats v = values_at(c);
-            largest = V::max(V::max(v, V::sub(V::zero(), v)), largest);
-        }
-        const float top = I::largest_lane(largest);
-        const float inverse = top == 0.0F ? 0.0F : 127.0F / top;
-        out.scales[at] = top / 127.0F;
-        int16_t* sums = out.sums + at * kSumsPerBlock;
-        int32_t total = 0;
-        for (int64_t i = 0; i < kSumsOf16; ++i) {
-            const int64_t c = i * kSumColumns;
-            const int32_t sum = I::store_rounded(V::mul(values_at(c), V::broadcast(inverse)),
-                                                 out.values + at * kPanelColumns + c);
-            sums[i] = static_cast<int16_t>(sum);
-            total += sum;
-        }
-        for (int64_t i = 0; i < kSumsOf16 / 2; ++i) {
-            sums[kSumsOf16 + i] = static_cast<int16_t>(sums[2 * i] + sums[2 * i + 1]);
-        }
-        out.totals[at] = total;
-    }
 }
 
 }  // namespace
