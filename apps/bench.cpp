@@ -21,6 +21,18 @@ std::string speed_line(const char* name, const Speeds& speeds, int64_t n) {
                        speeds.median(), speeds.low(), speeds.high());
 }
 
+std::string experts_line(const char* name, const Json& experts, int64_t n_tokens) {
+    const auto n = static_cast<double>(n_tokens);
+    return fmt::format(
+        "experts  {:<7} {:.1f} % found in memory, {:.1f} MB a token missed, {:.1f} read; {:.0f} of "
+        "{:.0f} guesses right; drive {:.2f} GB/s: {:.2f} tokens/s possible, {:.0f} % of it\n",
+        name, 100 * experts["hit_rate"].get<double>(),
+        experts["missed_bytes"].get<double>() / n / 1e6,
+        experts["disk_bytes"].get<double>() / n / 1e6, experts["guesses_right"].get<double>(),
+        experts["guesses"].get<double>(), experts.value("drive_bytes_per_second", 0.0) / 1e9,
+        experts.value("limit_tokens_per_second", 0.0), 100 * experts.value("share_of_limit", 0.0));
+}
+
 std::string report(const OpenedModel& opened, const BenchFlags& flags, const ModelTiming& timing) {
     const Json numbers = timing_json(opened, flags.plan, timing);
     if (flags.json) {
@@ -47,14 +59,11 @@ std::string report(const OpenedModel& opened, const BenchFlags& flags, const Mod
         numbers["weight_bytes_per_step"].get<double>() / 1e9,
         numbers["cache_bytes_per_step"].get<double>() / 1e9, numbers["gb_per_second"].get<double>(),
         opened.backend->isa(), opened.pool->n_threads());
-    if (numbers["decode"].contains("experts")) {
-        const Json& decode = numbers["decode"]["experts"];
-        text += fmt::format(
-            "experts  {:.1f} % of the uses found in memory, {:.1f} MB from disk a decode step, "
-            "{:.2f} GB for the prompt\n",
-            100 * decode["hit_rate"].get<double>(),
-            decode["disk_bytes"].get<double>() / static_cast<double>(flags.plan.n_generate) / 1e6,
-            numbers["prefill"]["experts"]["disk_bytes"].get<double>() / 1e9);
+    for (const auto& [name, n] :
+         {std::pair("prefill", flags.plan.n_prompt), std::pair("decode", flags.plan.n_generate)}) {
+        if (numbers[name].contains("experts")) {
+            text += experts_line(name, numbers[name]["experts"], n);
+        }
     }
     return text;
 }

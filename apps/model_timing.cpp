@@ -5,7 +5,9 @@
 #include <cmath>
 
 #include "base/check.h"
+#include "base/drive_speed.h"
 #include "base/rng.h"
+#include "base/units.h"
 #include "model/count.h"
 
 namespace nereus {
@@ -133,6 +135,17 @@ class Run {
     std::vector<int32_t> slots_;
 };
 
+/// The drive's speed at this minute, from the file that experts were read from.
+Result<double> drive_now(const std::filesystem::path& model) {
+    DrivePlan plan;
+    plan.block_bytes = {4 * kMiB};
+    plan.depths = {4};
+    const std::filesystem::path file =
+        std::filesystem::is_directory(model) ? largest_file(model) : model;
+    const DriveSpeed speed = NEREUS_TRY(measure_drive(file, plan, [](double) {}));
+    return speed.random_bytes_per_second(4 * kMiB);
+}
+
 /// Bytes of all routed experts, as stored.
 double routed_bytes(const OpenedModel& opened) {
     int64_t bytes = 0;
@@ -157,14 +170,25 @@ double attention_per_row(const ModelConfig& config) {
 }
 
 /// What one run read of experts, where some are on disk.
-Json experts_json(const ExpertBankStats& sum, int64_t n_runs) {
-    const auto runs = static_cast<double>(n_runs);
+Json experts_json(const Speeds& speeds, const ExpertBankStats& sum, int64_t n_tokens,
+                  double drive_bytes_per_second) {
+    const auto runs = static_cast<double>(speeds.values.size());
     const auto used = static_cast<double>(std::max<int64_t>(1, sum.n_hits + sum.n_misses));
     Json json;
     json["hit_rate"] = static_cast<double>(sum.n_hits) / used;
     json["missed"] = static_cast<double>(sum.n_misses) / runs;
+    json["missed_bytes"] = static_cast<double>(sum.n_bytes_needed) / runs;
     json["disk_bytes"] = static_cast<double>(sum.n_bytes_read) / runs;
+    json["guesses"] = static_cast<double>(sum.n_guesses) / runs;
+    json["guesses_right"] = static_cast<double>(sum.n_guesses_right) / runs;
     json["wait_seconds"] = sum.wait_seconds / runs;
+    const double limit = streaming_limit(speeds, sum, n_tokens, drive_bytes_per_second);
+    if (limit > 0) {
+        json["drive_bytes_per_second"] = drive_bytes_per_second;
+        json["limit_tokens_per_second"] = limit;
+        json["share_of_limit"] =
+            static_cast<double>(n_tokens) / speeds.mean_seconds(n_tokens) / limit;
+    }
     return json;
 }
 
@@ -187,6 +211,25 @@ double Speeds::median() const {
     return sorted.size() % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
+double Speeds::mean_seconds(int64_t n_tokens) const {
+    double seconds = 0;
+    for (const double value : values) {
+        seconds += static_cast<double>(n_tokens) / value;
+    }
+    return seconds / static_cast<double>(values.size());
+}
+
+double streaming_limit(const Speeds& speeds, const ExpertBankStats& sum, int64_t n_tokens,
+                       double drive_bytes_per_second) {
+    if (drive_bytes_per_second <= 0 || sum.n_misses == 0) {
+        return 0;
+    }
+    const auto runs = static_cast<double>(speeds.values.size());
+    const double reading = static_cast<double>(sum.n_bytes_needed) / runs / drive_bytes_per_second;
+    const double computing = speeds.mean_seconds(n_tokens) - sum.wait_seconds / runs;
+    return static_cast<double>(n_tokens) / std::max(reading, computing);
+}
+
 double Speeds::low() const { return *std::min_element(values.begin(), values.end()); }
 double Speeds::high() const { return *std::max_element(values.begin(), values.end()); }
 
@@ -205,6 +248,9 @@ Result<ModelTiming> time_model(const OpenedModel& opened, const TimingPlan& plan
     ModelTiming timing;
     for (int64_t i = 0; i < plan.n_repeat; ++i) {
         NEREUS_TRY(run.once(timing));
+    }
+    if (timing.decode_experts.n_misses + timing.prefill_experts.n_misses > 0) {
+        timing.drive_bytes_per_second = NEREUS_TRY(drive_now(opened.checkpoint->path()));
     }
     return timing;
 }
@@ -258,8 +304,12 @@ Json timing_json(const OpenedModel& opened, const TimingPlan& plan, const ModelT
     json["prefill"]["multiply_adds_per_second"] = work * timing.prefill.median();
     json["decode"] = speeds_json(timing.decode, plan.n_generate);
     if (timing.prefill_experts.n_misses + timing.decode_experts.n_misses > 0) {
-        json["prefill"]["experts"] = experts_json(timing.prefill_experts, plan.n_repeat);
-        json["decode"]["experts"] = experts_json(timing.decode_experts, plan.n_repeat);
+        json["prefill"]["experts"] =
+            experts_json(timing.prefill, timing.prefill_experts, plan.n_sequences * plan.n_prompt,
+                         timing.drive_bytes_per_second);
+        json["decode"]["experts"] =
+            experts_json(timing.decode, timing.decode_experts, plan.n_sequences * plan.n_generate,
+                         timing.drive_bytes_per_second);
     }
     json["bytes_per_token"] = opened.model->bytes_per_token();
     json["weight_bytes_per_step"] = bytes.weights;

@@ -18,6 +18,8 @@ struct Speeds {
     double median() const;
     double low() const;
     double high() const;
+    /// Of one run of n_tokens.
+    double mean_seconds(int64_t n_tokens) const;
 };
 
 /// One measurement: every sequence has n_context cached tokens, then prefills n_prompt and decodes
@@ -37,7 +39,14 @@ struct TimingPlan {
 struct ModelTiming {
     Speeds prefill, decode;
     ExpertBankStats prefill_experts, decode_experts;  ///< summed over the runs
+    double drive_bytes_per_second = 0;  ///< measured right after them; 0: nothing was read
 };
+
+/// Tokens a second that the drive and the processor allow when they work at the same time: the
+/// longer of reading what was missing at the drive's speed and of computing as long as this run
+/// did (all its time but the waiting). 0 where nothing was read.
+double streaming_limit(const Speeds& speeds, const ExpertBankStats& sum, int64_t n_tokens,
+                       double drive_bytes_per_second);
 
 /// Runs the plan. The cached rows of the context are filled with small random numbers: attention's
 /// cost depends on how many rows there are, not on what is in them.

@@ -5,13 +5,28 @@
 namespace nereus {
 namespace {
 
-constexpr ExpertBankStats kUse = {710, 290, 4'300'000'000, 1.4};
+constexpr ExpertBankStats kUse = {.n_hits = 710,
+                                  .n_misses = 290,
+                                  .n_bytes_needed = 4'100'000'000,
+                                  .n_bytes_read = 4'300'000'000,
+                                  .wait_seconds = 1.4};
 constexpr StreamSpan kSpan = {2.0, 10, 2.5e9};
 
 TEST(StreamUse, one_line_says_hits_bytes_rate_limit_and_where_the_time_went) {
     EXPECT_EQ(describe_stream(kUse, kSpan),
               "experts: 71 % in memory, 430 MB a token from disk at 2.15 GB/s (86 % of the drive's "
               "2.50); 30 % of the time computing, 70 % waiting");
+}
+
+TEST(StreamUse, guesses_are_told_where_there_were_any) {
+    ExpertBankStats use = kUse;
+    use.n_guesses = 500;
+    use.n_guesses_right = 87;
+    EXPECT_NE(describe_stream(use, kSpan).find("; 30 % of the missing ones guessed in time"),
+              std::string::npos);
+    EXPECT_EQ(stream_to_json(use, kSpan)["guesses"], 500);
+    EXPECT_EQ(stream_to_json(use, kSpan)["guesses_right"], 87);
+    EXPECT_EQ(stream_to_json(use, kSpan)["bytes_needed"], 4'100'000'000);
 }
 
 TEST(StreamUse, without_a_measured_drive_there_is_no_share_of_it) {
@@ -23,8 +38,8 @@ TEST(StreamUse, without_a_measured_drive_there_is_no_share_of_it) {
 }
 
 TEST(StreamUse, a_model_in_memory_has_nothing_to_say) {
-    EXPECT_EQ(describe_stream({1000, 0, 0, 0}, kSpan), "");
-    EXPECT_TRUE(stream_to_json({1000, 0, 0, 0}, kSpan).is_null());
+    EXPECT_EQ(describe_stream({.n_hits = 1000}, kSpan), "");
+    EXPECT_TRUE(stream_to_json({.n_hits = 1000}, kSpan).is_null());
 }
 
 TEST(StreamUse, an_answer_of_no_time_or_tokens_divides_by_nothing) {

@@ -26,6 +26,8 @@ struct Read {
     int n_in_flight = 0;  ///< pieces
     std::optional<Error> error;
     bool was_late = false;  ///< handed back without waiting for its pieces
+    bool is_idle = false;   ///< in the idle line
+    bool is_cancelled = false;
 
     uint64_t end_needed() const { return request.offset + request.n_bytes; }
 };
@@ -34,6 +36,7 @@ struct Read {
 struct Stretch {
     size_t read = 0;
     uint64_t offset = 0, end = 0;
+    bool is_idle = false;  ///< went out as a piece of an idle read
 };
 
 class SplittingReader final : public AsyncReader {
@@ -49,6 +52,7 @@ class SplittingReader final : public AsyncReader {
 
     ~SplittingReader() override {
         line_.clear();
+        idle_line_.clear();
         while (free_stretches_.size() < stretches_.size()) {
             done_.clear();
             queue_->collect(options_.stall_ms, done_);
@@ -62,25 +66,38 @@ class SplittingReader final : public AsyncReader {
     }
 
     void start(const ReadRequest& request) override {
-        NEREUS_CHECK(request.n_bytes > 0);
-        NEREUS_CHECK(reinterpret_cast<uintptr_t>(request.into) % kDirectAlignment == 0);
-        size_t at = reads_.size();
-        if (free_reads_.empty()) {
-            reads_.emplace_back();
-        } else {
-            at = free_reads_.back();
-            free_reads_.pop_back();
-        }
-        Read& read = reads_[at];
-        read = {};
-        read.request = request;
-        read.range = aligned_around(request.offset, request.n_bytes);
-        read.next = read.range.begin;
-        line_.push_back(at);
-        ++n_pending_;
+        line_.push_back(add(request));
         push_pieces();
         collect(0);
     }
+
+    void start_idle(const ReadRequest& request) override {
+        const size_t at = add(request);
+        reads_[at].is_idle = true;
+        idle_line_.push_back(at);
+        collect(0);
+    }
+
+    void hurry(uint64_t tag) override {
+        for (const size_t at : idle_reads_of(tag)) {
+            line_.push_front(at);
+        }
+        push_pieces();
+    }
+
+    void cancel_idle(uint64_t tag) override {
+        for (const size_t at : idle_reads_of(tag)) {
+            reads_[at].is_cancelled = reads_[at].next < reads_[at].range.end;
+            finish_if_done(at);
+        }
+    }
+
+    void set_idle_depth(int depth) override {
+        NEREUS_CHECK(depth >= 0);
+        idle_depth_ = depth;
+    }
+    int n_idle_in_flight() const override { return n_idle_in_flight_; }
+    bool has_idle_waiting() const override { return !idle_line_.empty(); }
 
     std::optional<ReadResult> poll() override {
         collect(0);
@@ -107,6 +124,40 @@ class SplittingReader final : public AsyncReader {
     uint64_t n_bytes_read() const override { return n_bytes_read_; }
 
   private:
+    /// A new read, in no line yet.
+    size_t add(const ReadRequest& request) {
+        NEREUS_CHECK(request.n_bytes > 0);
+        NEREUS_CHECK(reinterpret_cast<uintptr_t>(request.into) % kDirectAlignment == 0);
+        size_t at = reads_.size();
+        if (free_reads_.empty()) {
+            reads_.emplace_back();
+        } else {
+            at = free_reads_.back();
+            free_reads_.pop_back();
+        }
+        Read& read = reads_[at];
+        read = {};
+        read.request = request;
+        read.range = aligned_around(request.offset, request.n_bytes);
+        read.next = read.range.begin;
+        ++n_pending_;
+        return at;
+    }
+
+    /// Takes the unfinished idle reads with this tag out of the idle line, the last one first.
+    const std::vector<size_t>& idle_reads_of(uint64_t tag) {
+        taken_.clear();
+        for (size_t at = reads_.size(); at > 0; --at) {
+            Read& read = reads_[at - 1];
+            if (read.is_idle && read.request.tag == tag) {
+                read.is_idle = false;
+                std::erase(idle_line_, at - 1);
+                taken_.push_back(at - 1);
+            }
+        }
+        return taken_;
+    }
+
     std::optional<ReadResult> take_finished() {
         if (finished_.empty()) {
             return std::nullopt;
@@ -121,19 +172,34 @@ class SplittingReader final : public AsyncReader {
 
     void push_pieces() {
         while (!line_.empty() && !free_stretches_.empty()) {
-            const size_t at = line_.front();
-            Read& read = reads_[at];
-            if (read.error || read.next == read.range.end) {
-                line_.pop_front();
-                continue;
-            }
+            push_next_of(line_);
+        }
+        while (line_.empty() && n_urgent_in_flight() == 0 && !idle_line_.empty() &&
+               n_idle_in_flight_ < idle_depth_ && !free_stretches_.empty()) {
+            push_next_of(idle_line_);
+        }
+    }
+
+    int n_urgent_in_flight() const {
+        return static_cast<int>(stretches_.size() - free_stretches_.size()) - n_idle_in_flight_;
+    }
+
+    /// The next piece of the first read in the line, which leaves the line after its last.
+    void push_next_of(std::deque<size_t>& line) {
+        const size_t at = line.front();
+        Read& read = reads_[at];
+        if (!read.error && read.next < read.range.end) {
             const uint64_t end = std::min(read.range.end, read.next + options_.piece_bytes);
             const size_t id = free_stretches_.back();
             free_stretches_.pop_back();
-            stretches_[id] = {at, read.next, end};
+            stretches_[id] = {at, read.next, end, read.is_idle};
             read.next = end;
             ++read.n_in_flight;
+            n_idle_in_flight_ += read.is_idle ? 1 : 0;
             push(id);
+        }
+        if (read.error || read.next == read.range.end) {
+            line.pop_front();
         }
     }
 
@@ -189,18 +255,22 @@ class SplittingReader final : public AsyncReader {
                 read_error(*read.request.file, stretch.offset, end_needed - stretch.offset, result);
         }
         free_stretches_.push_back(id);
+        n_idle_in_flight_ -= stretch.is_idle ? 1 : 0;
         --read.n_in_flight;
         finish_if_done(stretch.read);
     }
 
     void finish_if_done(size_t at) {
         Read& read = reads_[at];
-        if (read.n_in_flight > 0 || (!read.error && read.next < read.range.end)) {
+        const bool is_over = read.error || read.is_cancelled || read.next == read.range.end;
+        if (read.n_in_flight > 0 || !is_over) {
             return;
         }
         std::erase(line_, at);
+        std::erase(idle_line_, at);
+        read.is_idle = false;
         n_late_ -= std::exchange(read.was_late, false) ? 1 : 0;
-        ReadResult result{read.request.tag, {}, false};
+        ReadResult result{read.request.tag, {}, false, read.is_cancelled};
         if (read.error) {
             result.status = std::move(*read.error);
         }
@@ -213,8 +283,10 @@ class SplittingReader final : public AsyncReader {
     void give_up() {
         for (size_t at = 0; at < reads_.size(); ++at) {
             Read& read = reads_[at];
-            const auto place = std::find(line_.begin(), line_.end(), at);
-            if (read.was_late || (read.n_in_flight == 0 && place == line_.end())) {
+            const auto is_in = [&](const std::deque<size_t>& line) {
+                return std::find(line.begin(), line.end(), at) != line.end();
+            };
+            if (read.was_late || (read.n_in_flight == 0 && !is_in(line_) && !is_in(idle_line_))) {
                 continue;
             }
             read.error = make_error(
@@ -226,7 +298,7 @@ class SplittingReader final : public AsyncReader {
                 finish_if_done(at);
                 continue;
             }
-            finished_.push_back({read.request.tag, *read.error, true});
+            finished_.push_back({read.request.tag, *read.error, true, false});
             read.was_late = true;
             ++n_late_;
         }
@@ -236,7 +308,10 @@ class SplittingReader final : public AsyncReader {
     AsyncReadOptions options_;
     std::vector<Read> reads_;
     std::vector<size_t> free_reads_;
-    std::deque<size_t> line_;  ///< reads with pieces to ask for
+    std::deque<size_t> line_;       ///< reads with pieces to ask for
+    std::deque<size_t> idle_line_;  ///< the same, while the drive has nothing else to do
+    std::vector<size_t> taken_;     ///< of idle_reads_of
+    int idle_depth_ = 1, n_idle_in_flight_ = 0;
     std::vector<Stretch> stretches_;
     std::vector<size_t> free_stretches_;
     std::vector<PieceDone> done_;

@@ -31,6 +31,7 @@ struct ReadResult {
     /// The drive did not answer in time and may still write into the memory; the same tag comes
     /// once more when it has.
     bool is_late = false;
+    bool is_cancelled = false;  ///< an idle read that was given up: its bytes are not all there
 };
 
 /// For tests: sees what the n-th piece of all reads (from 0) returned, bytes or -errno, and says
@@ -57,6 +58,22 @@ class AsyncReader {
 
     /// Takes any number; those over the depth wait in line, first come first served.
     virtual void start(const ReadRequest& request) = 0;
+    /// A read that may be of use later: its pieces go out only while no other read is under way, a
+    /// few at a time (set_idle_depth), so that what is wanted now waits for those few at most. The
+    /// pieces that follow go out when the reader is next called.
+    virtual void start_idle(const ReadRequest& request) = 0;
+    /// The idle reads with this tag are wanted now: what is left of them goes out first of all.
+    virtual void hurry(uint64_t tag) = 0;
+    /// The idle reads with this tag are not wanted any more: what has not gone out never does. They
+    /// come back, when what is in flight has, as cancelled or, where all had gone out, as finished.
+    virtual void cancel_idle(uint64_t tag) = 0;
+    /// Pieces of idle reads in flight at once; 1 to begin with, 0 holds them back.
+    virtual void set_idle_depth(int depth) = 0;
+    /// How many are in flight, as far as was heard.
+    virtual int n_idle_in_flight() const = 0;
+    /// Whether idle reads have pieces that have not gone out.
+    virtual bool has_idle_waiting() const = 0;
+
     /// The next finished read, in order of arrival; waits. nullopt: none is under way but those
     /// that were handed back as late.
     virtual std::optional<ReadResult> wait() = 0;

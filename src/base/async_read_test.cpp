@@ -60,18 +60,24 @@ class Session {
           arena_(std::move(Arena::create(64 * kMiB)).value()),
           reader_(std::move(AsyncReader::create(options)).value()) {}
 
-    void start(Wanted wanted) {
+    void start(Wanted wanted, bool is_idle = false) {
         const AlignedRange range = aligned_around(wanted.offset, wanted.n_bytes);
         std::byte* into = arena_.allocate(range.n_bytes(), kDirectAlignment).data();
         places_.push_back(into + wanted.offset % kDirectAlignment);
         wanted_.push_back(wanted);
-        reader_->start({&file_, wanted.offset, wanted.n_bytes, into,
-                        static_cast<uint64_t>(wanted_.size()) - 1});
+        const ReadRequest request = {&file_, wanted.offset, wanted.n_bytes, into,
+                                     static_cast<uint64_t>(wanted_.size()) - 1};
+        if (is_idle) {
+            reader_->start_idle(request);
+        } else {
+            reader_->start(request);
+        }
     }
 
     std::string_view bytes(size_t i) const {
         return {reinterpret_cast<const char*>(places_[i]), wanted_[i].n_bytes};
     }
+    const Wanted& wanted(size_t i) const { return wanted_[i]; }
     AsyncReader& reader() { return *reader_; }
 
   private:
@@ -186,6 +192,104 @@ TEST_P(AsyncRead, a_silent_drive_is_an_error_and_its_memory_is_kept_until_it_spe
     }
     EXPECT_EQ(late, (std::map<uint64_t, bool>{{0, true}, {1, false}}));
     EXPECT_EQ(session.reader().n_pending(), 1U);  // the first one's memory
+}
+
+TEST_P(AsyncRead, an_idle_read_stays_behind_while_another_is_under_way) {
+    const BigFile big(300'000);
+    bool silent = true;
+    const auto fault = [&](uint64_t, int64_t result) { return silent ? kNeverAnswered : result; };
+    Session session(big, {.engine = GetParam(), .depth = 8, .stall_ms = 50, .fault = fault});
+    session.start({0, 1000});
+    session.start({4096, 100'000}, true);
+    for (int i = 0; i < 5; ++i) {
+        EXPECT_FALSE(session.reader().poll());
+        EXPECT_EQ(session.reader().n_idle_in_flight(), 0);
+    }
+    EXPECT_TRUE(session.reader().has_idle_waiting());
+    std::map<uint64_t, bool> late;
+    while (const auto result = session.reader().wait()) {
+        late[result->tag] = result->is_late;
+    }
+    EXPECT_EQ(late, (std::map<uint64_t, bool>{{0, true}, {1, false}}));
+}
+
+TEST_P(AsyncRead, no_more_pieces_of_idle_reads_are_in_flight_than_allowed) {
+    const BigFile big(300'000);
+    const auto fault = [](uint64_t, int64_t) { return kNeverAnswered; };
+    Session session(big, {.engine = GetParam(), .depth = 16, .piece_bytes = 4096, .fault = fault});
+    session.reader().set_idle_depth(3);
+    session.start({0, 100'000}, true);
+    session.start({100'000, 100'000}, true);
+    EXPECT_FALSE(session.reader().poll());
+    EXPECT_EQ(session.reader().n_idle_in_flight(), 3);
+}
+
+TEST_P(AsyncRead, an_idle_read_in_a_hurry_arrives_and_a_cancelled_one_comes_back_as_such) {
+    const BigFile big(300'000);
+    Session session(big, {.engine = GetParam(), .piece_bytes = 4096});
+    session.reader().set_idle_depth(0);
+    session.start({10, 100'000}, true);
+    session.start({20, 50'000}, true);
+    EXPECT_EQ(session.reader().n_idle_in_flight(), 0);
+    session.reader().cancel_idle(1);
+    session.reader().hurry(0);
+    std::map<uint64_t, bool> cancelled;
+    while (const auto result = session.reader().wait()) {
+        EXPECT_TRUE(result->status.ok());
+        cancelled[result->tag] = result->is_cancelled;
+    }
+    EXPECT_EQ(cancelled, (std::map<uint64_t, bool>{{0, false}, {1, true}}));
+    EXPECT_EQ(session.bytes(0), big.content.substr(10, 100'000));
+    EXPECT_EQ(session.reader().n_pending(), 0U);
+}
+
+TEST_P(AsyncRead, reads_that_are_begun_hurried_and_cancelled_at_random_come_back_once_each) {
+    const BigFile big(400'000);
+    constexpr uint64_t kSteps = 300;
+    Session session(big, {.engine = GetParam(), .depth = 5, .piece_bytes = 8192});
+    std::map<uint64_t, int> n_returned;
+    const auto take = [&](const ReadResult& result) {
+        ASSERT_TRUE(result.status.ok()) << result.status.error().message;
+        ++n_returned[result.tag];
+        if (!result.is_cancelled) {
+            EXPECT_EQ(session.bytes(result.tag),
+                      big.content.substr(session.wanted(result.tag).offset,
+                                         session.wanted(result.tag).n_bytes));
+        }
+    };
+    uint64_t n_started = 0;
+    for (uint64_t step = 0; step < kSteps; ++step) {
+        const uint64_t bits = random_bits(3, 1, step);
+        const uint64_t offset = (bits >> 8) % 300'000;
+        switch (bits % 6) {
+            case 0:
+            case 1:
+                session.start({offset, 1 + (bits >> 32) % 90'000}, bits % 6 == 0);
+                ++n_started;
+                break;
+            case 2:
+                session.reader().hurry((bits >> 8) % (n_started + 1));
+                break;
+            case 3:
+                session.reader().cancel_idle((bits >> 8) % (n_started + 1));
+                break;
+            case 4:
+                session.reader().set_idle_depth(static_cast<int>((bits >> 8) % 4));
+                break;
+            default:
+                if (const auto result = session.reader().poll()) {
+                    take(*result);
+                }
+        }
+    }
+    session.reader().set_idle_depth(2);
+    while (const auto result = session.reader().wait()) {
+        take(*result);
+    }
+    EXPECT_EQ(n_returned.size(), n_started);
+    for (const auto& [tag, n] : n_returned) {
+        EXPECT_EQ(n, 1) << tag;
+    }
 }
 
 TEST_P(AsyncRead, destruction_waits_for_what_is_under_way) {

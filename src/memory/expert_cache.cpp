@@ -158,6 +158,16 @@ ExpertCache::Admission ExpertCache::admit_guess(ExpertKey key) {
     return guesses.empty() ? Admission{} : take(guesses.front(), key, true);
 }
 
+ExpertCache::Admission ExpertCache::admit_ahead(ExpertKey key, int32_t behind) {
+    NEREUS_CHECK(entry(key).slot == kNoSlot);
+    NEREUS_CHECK(behind >= 0 && behind < spec_.n_layers);
+    if (n_live_ < live_max_ && !free_.empty()) {
+        return take(-1, key, false);
+    }
+    const Heap& done = heaps_[static_cast<size_t>(behind)];
+    return done.empty() ? Admission{} : take(done.front(), key, false);
+}
+
 void ExpertCache::pin(ExpertKey key) {
     NEREUS_CHECK(entry(key).slot != kNoSlot);
     if (entry(key).n_pins++ == 0) {

@@ -83,6 +83,10 @@ class ExpertCache {
     /// A slot for an expert that may be used later: free, or of the guess least likely to come
     /// true. Never a live expert's, and never one of the slots that live experts may still fill.
     Admission admit_guess(ExpertKey key);
+    /// A slot for an expert of a layer that a sweep over nearly all experts comes to next: free, or
+    /// of the expert that leaves first of the layer that the sweep has done with, `behind`. Nobody
+    /// else leaves, for the sweep still comes to them. Does not count as a use.
+    Admission admit_ahead(ExpertKey key, int32_t behind);
     /// A pinned expert stays where it is; pins are counted.
     void pin(ExpertKey key);
     void unpin(ExpertKey key);

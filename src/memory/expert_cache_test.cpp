@@ -51,6 +51,32 @@ TEST(ExpertCache, slots_are_filled_before_anyone_leaves_and_are_all_different) {
     }
 }
 
+TEST(ExpertCache, a_sweep_takes_slots_of_the_layer_behind_it_and_of_nobody_else) {
+    ExpertCache cache = cache_of("lfu-layer", 3, 8, 6);
+    for (int32_t layer = 0; layer < 3; ++layer) {
+        use(cache, {layer, 0}, 3);
+        use(cache, {layer, 1}, 2);
+    }
+    EXPECT_EQ(cache.admit_ahead({1, 5}, 0).evicted, (ExpertKey{0, 1}));
+    EXPECT_EQ(cache.admit_ahead({1, 6}, 0).evicted, (ExpertKey{0, 0}));
+    EXPECT_EQ(cache.admit_ahead({1, 7}, 0).slot, kNone);  // nothing is left behind
+    for (const int32_t layer : {1, 2}) {
+        EXPECT_NE(cache.find({layer, 0}), kNone);
+        EXPECT_NE(cache.find({layer, 1}), kNone);
+    }
+    EXPECT_EQ(cache.n_live(), 6);
+}
+
+TEST(ExpertCache, a_sweep_does_not_take_a_pinned_expert) {
+    ExpertCache cache = cache_of("lfu-layer", 2, 8, 2);
+    use(cache, {0, 0});
+    use(cache, {1, 0});
+    cache.pin({0, 0});
+    EXPECT_EQ(cache.admit_ahead({1, 5}, 0).slot, kNone);
+    cache.unpin({0, 0});
+    EXPECT_EQ(cache.admit_ahead({1, 5}, 0).evicted, (ExpertKey{0, 0}));
+}
+
 TEST(ExpertCache, lru_lets_the_longest_unused_go) {
     ExpertCache cache = cache_of("lru", 1, 8, 3);
     use(cache, {0, 1}, 5);

@@ -78,7 +78,9 @@ Result<ExpertTable> LoadedModel::bind_expert_table(const Build& build) const {
 Status LoadedModel::plan_memory_for(const Checkpoint& checkpoint, const ExpertTable& on_disk,
                                     const LoadOptions& options) {
     MemoryNeeds needs = memory_needs(checkpoint, config_);
-    needs.slot_bytes = stream_needs(checkpoint, on_disk).slot_bytes;
+    const StreamNeeds stream = stream_needs(checkpoint, on_disk);
+    needs.slot_bytes = stream.slot_bytes;
+    needs.process_bytes += stream.guess_bytes;
     needs.kv_bytes_per_token = static_cast<uint64_t>(kv_spec(1).bytes_per_token());
     const int64_t context =
         options.context_tokens > 0
@@ -141,8 +143,9 @@ Status LoadedModel::bind(const Checkpoint& checkpoint, const LoadOptions& option
         experts_ = create_ram_bank(std::move(experts));
         return {};
     }
-    experts_ = NEREUS_TRY(create_ssd_bank(checkpoint, std::move(experts),
-                                          {expert_bytes, options.cache_policy, options.reads}));
+    experts_ = NEREUS_TRY(create_ssd_bank(
+        checkpoint, std::move(experts),
+        {expert_bytes, options.cache_policy, options.reads, options.n_guess_slots}));
     return {};
 }
 

@@ -87,6 +87,7 @@ struct LoadOptions {
     int64_t n_layers_streamed = 0;
     CachePolicy cache_policy = default_cache_policy();  ///< of experts that are on disk
     AsyncReadOptions reads = StreamOptions().reads;
+    int64_t n_guess_slots = StreamOptions().n_guess_slots;    ///< see StreamOptions
     AttentionForm attention_form = AttentionForm::kAbsorbed;  ///< expanded: f32 caches only
     std::optional<KvFormat> cache;  ///< of the cache's rows; without: see model/kv_format.h
     LoadProgress progress;

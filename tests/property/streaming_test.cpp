@@ -3,6 +3,10 @@
 
 #include <gmock/gmock.h>
 
+#include <fstream>
+#include <map>
+
+#include "base/file.h"
 #include "base/rng.h"
 #include "tests/support/packing.h"
 
@@ -66,6 +70,19 @@ class Streaming : public testing::TestWithParam<StreamedModel> {
         return options;
     }
 
+    /// Memory for exactly n experts.
+    LoadOptions with_exactly(uint64_t n) const {
+        const auto checkpoint = must(open_checkpoint(path_));
+        ThreadPool pool(1);
+        const auto backend = must(create_cpu_backend(pool, ""));
+        LoadOptions options;
+        for (options.expert_bytes = 4096; !load_model(*checkpoint, *backend, options).ok();) {
+            options.expert_bytes += 4096;  // slots are whole pages
+        }
+        options.expert_bytes *= n;
+        return options;
+    }
+
     TemporaryFolder folder_;
     std::filesystem::path path_;
 };
@@ -88,6 +105,67 @@ TEST_P(Streaming, any_memory_queue_and_chunk_gives_the_bits_of_the_resident_mode
             }
         }
     }
+}
+
+TEST_P(Streaming, guesses_change_no_bit_right_or_wrong) {
+    Loaded resident = load({});
+    const std::vector<int32_t> tokens = tokens_of(resident.model->config(), 60, 6);
+    const std::vector<float> expected = run_fresh(resident, tokens, 16);
+    int64_t n_right = 0, n_wrong = 0;
+    for (const int64_t n_guess_slots : {0, 1, 4}) {
+        for (const uint32_t piece_bytes : {4096U, 1U << 20}) {
+            LoadOptions options = with_exactly(6);
+            options.n_guess_slots = n_guess_slots;
+            options.reads.piece_bytes = piece_bytes;
+            Loaded streamed = load(options);
+            for (const int64_t chunk : {1, 2, 1}) {
+                ASSERT_EQ(run_fresh(streamed, tokens, chunk), expected)
+                    << n_guess_slots << " guess slots, chunk " << chunk;
+            }
+            const ExpertBankStats use = streamed.model->expert_stats();
+            EXPECT_EQ(use.n_guesses > 0, n_guess_slots > 0);
+            EXPECT_LE(use.n_guesses_right, use.n_misses);
+            n_right += use.n_guesses_right;
+            n_wrong += use.n_guesses - use.n_guesses_right;
+        }
+    }
+    EXPECT_GT(n_right, 0);
+    EXPECT_GT(n_wrong, 0);
+}
+
+TEST_P(Streaming, a_failed_read_of_a_guess_fails_nobody_who_did_not_ask_for_it) {
+    Loaded resident = load({});
+    const std::vector<int32_t> tokens = tokens_of(resident.model->config(), 40, 7);
+    const std::vector<float> expected = run_fresh(resident, tokens, 16);
+    uint64_t n_reads = 0;
+    uint64_t one_in = 0;
+    LoadOptions options = with_exactly(6);
+    options.n_guess_slots = 3;
+    options.reads.piece_bytes = 8192;
+    options.reads.fault = [&](uint64_t, int64_t result) {
+        ++n_reads;
+        return one_in > 0 && random_bits(4, 2, n_reads) % one_in == 0 ? -int64_t{EIO} : result;
+    };
+    Loaded streamed = load(options);
+    int64_t n_failed = 0;
+    for (int round = 0; round < 30; ++round) {
+        one_in = 150;
+        const int32_t slot = must(streamed.cache->add_sequence());
+        for (int32_t i = 0; i < 5; ++i) {  // a failed pass leaves the sequence as it was
+            const Batch batch{{tokens[static_cast<size_t>(i)]},
+                              {static_cast<int32_t>(streamed.cache->length(slot))},
+                              {slot},
+                              {0}};
+            const auto passed = streamed.model->forward(batch, *streamed.cache);
+            n_failed += passed.ok() ? 0 : 1;
+            EXPECT_TRUE(passed.ok() || passed.error().code == ErrorCode::kIo);
+        }
+        streamed.cache->remove_sequence(slot);
+        one_in = 0;
+        ASSERT_EQ(run_fresh(streamed, tokens, 1), expected) << "after round " << round;
+    }
+    EXPECT_GT(n_failed, 0);
+    EXPECT_GT(streamed.model->expert_stats().n_guesses, 0);
 }
 
 TEST_P(Streaming, layers_read_for_every_pass_give_the_bits_of_the_resident_model) {
@@ -183,6 +261,60 @@ TEST_P(Streaming, a_failure_of_any_read_fails_that_pass_alone) {
         streamed.cache->remove_sequence(slot);
         ASSERT_EQ(run_fresh(streamed, tokens, 12), expected) << "after a failure at read " << at;
     }
+}
+
+TEST_P(Streaming, a_drive_that_stalls_fails_that_pass_in_bounded_time_and_no_later_one) {
+    Loaded resident = load({});
+    const std::vector<int32_t> tokens = tokens_of(resident.model->config(), 12, 10);
+    const std::vector<float> expected = run_fresh(resident, tokens, 12);
+    bool is_silent = false;
+    LoadOptions options = with_exactly(8);
+    options.reads.stall_ms = 50;
+    options.reads.fault = [&](uint64_t, int64_t result) {
+        return std::exchange(is_silent, false) ? kNeverAnswered : result;
+    };
+    Loaded streamed = load(options);
+    for (int round = 0; round < 2; ++round) {
+        is_silent = true;  // one piece is never heard of again, and its slot is not used again
+        const int32_t slot = must(streamed.cache->add_sequence());
+        const auto failed =
+            streamed.model->forward({{tokens[0]}, {0}, {slot}, {0}}, *streamed.cache);
+        if (!failed.ok()) {
+            EXPECT_EQ(failed.error().code, ErrorCode::kIo);
+            EXPECT_THAT(failed.error().message, HasSubstr("has not answered"));
+        }
+        is_silent = false;
+        streamed.cache->remove_sequence(slot);
+        ASSERT_EQ(run_fresh(streamed, tokens, 12), expected) << "after stall " << round;
+    }
+}
+
+TEST_P(Streaming, a_file_cut_short_while_running_fails_passes_until_its_bytes_are_back) {
+    const std::filesystem::path original = path_;
+    path_ = folder_.path() / "copy";
+    std::filesystem::copy(original, path_, std::filesystem::copy_options::recursive);
+    Loaded resident = load({.weights = WeightPlace::kCopied});
+    const std::vector<int32_t> tokens = tokens_of(resident.model->config(), 12, 11);
+    const std::vector<float> expected = run_fresh(resident, tokens, 12);
+    Loaded streamed = load(with_exactly(2));
+    std::map<std::filesystem::path, std::string> contents;
+    for (const StoredTensor& tensor : streamed.checkpoint->tensors()) {
+        contents[tensor.file] = "";
+    }
+    for (auto& [path, content] : contents) {
+        content = must(read_file(path, 1U << 30));
+        std::filesystem::resize_file(path, 4096);
+    }
+    const int32_t slot = must(streamed.cache->add_sequence());
+    const auto failed = streamed.model->forward({{tokens[0]}, {0}, {slot}, {0}}, *streamed.cache);
+    ASSERT_FALSE(failed.ok());
+    EXPECT_THAT(failed.error().message, HasSubstr("did it change"));
+    streamed.cache->remove_sequence(slot);
+    for (const auto& [path, content] : contents) {
+        std::fstream(path, std::ios::in | std::ios::out | std::ios::binary)
+            .write(content.data(), static_cast<std::streamsize>(content.size()));
+    }
+    EXPECT_EQ(run_fresh(streamed, tokens, 12), expected);
 }
 
 TEST_P(Streaming, memory_for_less_than_one_expert_is_refused_with_the_numbers) {

@@ -28,7 +28,7 @@ class RamBank final : public ExpertBank {
         return std::span<const ReadyExpert>(ready_);
     }
 
-    ExpertBankStats stats() const override { return {n_hits_, 0, 0, 0}; }
+    ExpertBankStats stats() const override { return {.n_hits = n_hits_}; }
 
   private:
     ExpertTable experts_;

@@ -65,9 +65,18 @@ TEST(RamBank, counts_hits_only_and_differences_since_earlier) {
     EXPECT_EQ(bank->stats().n_misses, 0);
     EXPECT_EQ(bank->stats().n_bytes_read, 0U);
     ExpertBankStats sum = before;
-    sum += {1, 2, 3, 0.5};
+    sum += {.n_hits = 1,
+            .n_misses = 2,
+            .n_guesses = 4,
+            .n_guesses_right = 5,
+            .n_bytes_needed = 6,
+            .n_bytes_read = 3,
+            .wait_seconds = 0.5};
     EXPECT_EQ(sum.n_hits, 5);
     EXPECT_EQ(sum.n_misses, 2);
+    EXPECT_EQ((sum - before).n_guesses, 4);
+    EXPECT_EQ((sum - before).n_guesses_right, 5);
+    EXPECT_EQ((sum - before).n_bytes_needed, 6U);
     EXPECT_EQ(sum.n_bytes_read, 3U);
     EXPECT_EQ(sum.wait_seconds, 0.5);
 }

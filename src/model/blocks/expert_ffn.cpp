@@ -6,7 +6,8 @@
 // Three products a layer, each as large as can be: a parallel section begins and ends with threads
 // that wait (a few microseconds, of the 800 that a layer of V2-Lite takes to decode a token). The
 // shared experts go along: their first half with the router, their second with the first routed
-// experts' first.
+// experts' first. Where experts come from disk, asking for them is what hurries: the router goes
+// alone, and the shared experts are computed while the drive reads.
 
 #include "model/blocks/block.h"
 #include "model/routing_source.h"
@@ -31,11 +32,29 @@ class ExpertFfn final : public FfnBlock {
     }
 
     Status run(const Pass& pass, ConstRows x, Rows out) override {
-        const Rows shared = score(pass, x);
+        const bool reads = pass.experts.reads_from_disk();
+        const Rows shared = shared_rows(pass, x);
+        pass.tasks.clear();
+        if (!reads) {
+            add_shared_first_half(pass, x, shared);
+        }
+        pass.tasks.push_back({router_, x, logits(pass, x)});
+        pass.backend.matmul(pass.tasks);
         route(pass, x);
         group_by_expert(x.n_rows);
+        pass.experts.observe(pass.layer, ids_, params_.top_k);
         pass.experts.request(pass.layer, used_);
-        const Rows results = NEREUS_TRY(run_routed(pass, x, shared, out));
+        pass.tasks.clear();
+        if (reads) {
+            add_shared_first_half(pass, x, shared);
+            pass.backend.matmul(pass.tasks);
+        }
+        finish_shared(shared, out, pass.tasks);
+        if (reads) {
+            pass.backend.matmul(pass.tasks);
+            pass.tasks.clear();
+        }
+        const Rows results = NEREUS_TRY(run_routed(pass, x));
         pass.backend.combine_rows(results, slots_.data(), gates_.data(), params_.top_k, out);
         return {};
     }
@@ -68,17 +87,15 @@ class ExpertFfn final : public FfnBlock {
         }
     }
 
-    /// Router logits, and the shared experts' first half: [n_tokens, inner].
-    Rows score(const Pass& pass, ConstRows x) const {
-        const Rows gate = pass.scratch.rows(Scratch::kSharedGate, x.n_rows, shared_.gate.rows);
-        const Rows inner = pass.scratch.rows(Scratch::kSharedUp, x.n_rows, shared_.up.rows);
-        pass.tasks.clear();
+    /// The shared experts' first half: [n_tokens, inner].
+    Rows shared_rows(const Pass& pass, ConstRows x) const {
+        return pass.scratch.rows(Scratch::kSharedUp, x.n_rows, shared_.up.rows);
+    }
+    void add_shared_first_half(const Pass& pass, ConstRows x, Rows inner) const {
         if (!shared_.gate.empty()) {
+            const Rows gate = pass.scratch.rows(Scratch::kSharedGate, x.n_rows, shared_.gate.rows);
             pass.tasks.push_back(gated(shared_.gate, shared_.up, x, gate, inner));
         }
-        pass.tasks.push_back({router_, x, logits(pass, x)});
-        pass.backend.matmul(pass.tasks);
-        return inner;
     }
 
     /// Sorts the (token, choice) pairs by expert: used_ lists the experts that occur, begins_ where
@@ -118,13 +135,12 @@ class ExpertFfn final : public FfnBlock {
     }
 
     /// All chosen experts over their rows, [n_tokens * top_k, hidden_size] sorted by expert; and
-    /// the shared experts' second half, into out.
-    Result<Rows> run_routed(const Pass& pass, ConstRows x, Rows shared, Rows out) {
+    /// what is in tasks, along with the first of them.
+    Result<Rows> run_routed(const Pass& pass, ConstRows x) {
         const auto n = static_cast<int64_t>(tokens_.size());
         const Rows results = pass.scratch.rows(Scratch::kExpertOut, n, x.n_cols);
         const Rows inner = pass.scratch.rows(Scratch::kUp, n, config_.moe_intermediate_size);
         const Rows gathered = x.n_rows > 1 ? gather(pass, x) : Rows{};
-        finish_shared(shared, out, pass.tasks);
         while (true) {
             const std::span<const ReadyExpert> ready = NEREUS_TRY(pass.experts.next());
             if (ready.empty()) {

@@ -13,6 +13,9 @@ namespace {
 /// What keys and values do differently.
 template <class I>
 struct KeyBytes {
+    /// Keys come from memory, values from the cache that keys left: the next tile's are asked for.
+    /// Decode of V2-Lite's shape at 32k of context, Zen 5: 10.5 tokens/s without, 13.0 with.
+    static constexpr bool kAsks = true;
     static typename I::Ints start(const LatentProductArgs& args, int64_t i) {
         return I::start_bytes(args.x_totals[i]);
     }
@@ -23,6 +26,7 @@ struct KeyBytes {
 
 template <class I>
 struct ValueBytes {
+    static constexpr bool kAsks = false;
     static typename I::Ints start(const LatentProductArgs& /*args*/, int64_t /*i*/) {
         return I::zero();
     }
@@ -49,8 +53,12 @@ __attribute__((noinline)) void latent_tile(const LatentProductArgs& args, int64_
     for (int64_t group = 0; group < args.n_groups; ++group) {
         typename I::Codes w[R];
         repeat<R>([&](auto r) __attribute__((always_inline)) {
-            w[r.value] = I::load_codes(panels + r.value / kParts * args.panel_stride +
-                                       r.value % kParts * I::kRows * kPanelGroup);
+            const uint8_t* from = panels + r.value / kParts * args.panel_stride +
+                                  r.value % kParts * I::kRows * kPanelGroup;
+            w[r.value] = I::load_codes(from);
+            if constexpr (Bytes::kAsks && r.value % kParts == 0) {
+                __builtin_prefetch(from + P * args.panel_stride, 0, 3);
+            }
         });
         repeat<T>([&](auto t) __attribute__((always_inline)) {
             const auto four = I::broadcast_four(x + t.value * kPanelColumns);
