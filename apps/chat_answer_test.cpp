@@ -21,8 +21,8 @@ using testing::HasSubstr;
 using testing::StartsWith;
 
 const OpenedText& seed_text() {
-    static const OpenedText text = must(open_text(source_path("models/nereus-seed"), ""));
-    return text;
+    static const OpenedText kText = must(open_text(source_path("models/nereus-seed"), ""));
+    return kText;
 }
 
 std::string prompt_of(const ChatSession& session) {
@@ -238,9 +238,9 @@ TEST(SavedChats, an_unwritable_place_is_named_as_it_was_typed) {
 
 TEST(SavedChats, hostile_files_are_refused_and_change_nothing) {
     const std::string head = R"({"kind":"nereus-chat","version":1,"messages":)";
-    const std::string kFiles[] = {
+    const std::string files[] = {
         "",
-        "\0\0\0\0",
+        std::string(4, '\0'),
         "null",
         "[]",
         "{}",
@@ -275,7 +275,7 @@ TEST(SavedChats, hostile_files_are_refused_and_change_nothing) {
     ChatSession session = asked("stays");
     session.set_system("stays too");
     const Json before = session.to_json();
-    for (const std::string& text : kFiles) {
+    for (const std::string& text : files) {
         SCOPED_TRACE(text.substr(0, 100));
         const std::string path = scratch_file("hostile.json", text);
         const CommandReply reply = command(session, "/load " + path);
@@ -340,7 +340,7 @@ TEST(SetCommand, takes_a_space_or_an_equals_sign_and_says_what_it_did) {
 }
 
 TEST(SetCommand, wrong_values_are_named_with_the_range_and_change_nothing) {
-    const std::pair<const char*, const char*> kCases[] = {
+    const std::pair<const char*, const char*> cases[] = {
         {"/set temperature -1", "temperature: expected >= 0 and <= 100, found -1"},
         {"/set temperature 1e30", "temperature: expected >= 0"},
         {"/set temperature inf", "temperature: expected a number"},
@@ -364,7 +364,7 @@ TEST(SetCommand, wrong_values_are_named_with_the_range_and_change_nothing) {
     };
     ChatSession session;
     const std::string before = describe_settings(session.settings);
-    for (const auto& [line, words] : kCases) {
+    for (const auto& [line, words] : cases) {
         const CommandReply reply = command(session, line);
         EXPECT_TRUE(reply.failed) << line;
         EXPECT_THAT(reply.text, HasSubstr(words)) << line;

@@ -111,10 +111,8 @@ TEST(ChatView, with_styles_the_thinking_is_dim_and_ended_before_the_answer) {
 }
 
 TEST(ChatView, a_model_cannot_send_control_codes_to_the_terminal) {
-    for (const char* hostile : {"\x1b]0;title\x07", "\x1b[2J",
-                                "\x9b"
-                                "31m",
-                                "a\rb", "\x08\x08"}) {
+    for (const char* hostile :
+         {"\x1b]0;title\x07", "\x1b[2J", "\2331m", "a\rb", "\x08\x08"}) {  // \233: one byte CSI
         for (const bool thought : {false, true}) {
             const std::vector<ReplyEvent> events =
                 thought ? std::vector<ReplyEvent>{reasoning(hostile), answer("x")}

@@ -55,7 +55,7 @@ TEST(CommonFlags, a_wrong_value_gets_the_same_line_from_every_command_before_and
     for (const std::string& isa : available_isas()) {
         isas += (isas.empty() ? "" : ", ") + isa;
     }
-    const BadFlag kFlags[] = {
+    const BadFlag flags[] = {
         {{"--isa", "nonsense"}, "--isa: this CPU cannot run \"nonsense\"; available: " + isas},
         {{"--isa", "AVX2"}, "available: " + isas},
         {{"--cache", "q8"}, "auto,f32,bf16,int8"},
@@ -63,7 +63,7 @@ TEST(CommonFlags, a_wrong_value_gets_the_same_line_from_every_command_before_and
         {{"--threads", "0"}, "not in range 1 to 1024"},
         {{"--threads", "1025"}, "Value 1025 not in range 1 to 1024"},
         {{"--threads", "two"}, "two"}};
-    for (const BadFlag& flag : kFlags) {
+    for (const BadFlag& flag : flags) {
         const std::string expected = refusal(all_commands()[0], flag.words, false);
         EXPECT_THAT(expected, HasSubstr(flag.names));
         EXPECT_THAT(expected, HasSubstr(flag.words[0]));

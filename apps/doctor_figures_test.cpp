@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include "base/file.h"
+#include "base/system_facts.h"
 
 namespace nereus {
 namespace {
@@ -83,6 +84,22 @@ TEST_F(FiguresFile, figures_that_cannot_be_are_refused_and_say_what_to_do) {
     json = figures_json(some_figures());
     json["drives"] = {{"folder", 3}};
     EXPECT_NE(error_of(json.dump()), "accepted") << "a member of another type is an error";
+}
+
+TEST_F(FiguresFile, the_drive_of_a_path_is_the_one_kept_for_its_mount_and_else_nothing) {
+    ::setenv("XDG_CACHE_HOME", folder_.c_str(), 1);
+    const fs::path here = fs::current_path();
+    EXPECT_EQ(kept_drive_speed(here), 0) << "doctor did not run yet";
+    DoctorFigures figures = some_figures();
+    figures.drives[0].mount_point = "/no/such/mount";
+    ASSERT_TRUE(keep_figures(doctor_figures_path().value(), figures).ok());
+    EXPECT_EQ(kept_drive_speed(here), 0) << "another drive";
+    figures.drives[0].mount_point = SystemFacts().mount_of(here).value().mount_point;
+    ASSERT_TRUE(keep_figures(doctor_figures_path().value(), figures).ok());
+    EXPECT_EQ(kept_drive_speed(here), figures.drives[0].speed.random_bytes_per_second(5 << 20));
+    ASSERT_TRUE(write_file_atomic(doctor_figures_path().value(), "{broken").ok());
+    EXPECT_EQ(kept_drive_speed(here), 0) << "a damaged file is as good as none";
+    ::unsetenv("XDG_CACHE_HOME");
 }
 
 TEST_F(FiguresFile, a_format_of_another_build_is_left_out) {

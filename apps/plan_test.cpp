@@ -1,5 +1,4 @@
-// plan and bench --routing as commands, with figures that doctor might have kept: nothing is
-// measured here.
+// plan as a command, with figures that doctor might have kept: nothing is measured here.
 
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -100,15 +99,6 @@ TEST_F(PlanCommand, an_unknown_name_is_refused_with_the_names_there_are) {
     expect_error({"plan", "r2"}, "r1-distill-qwen-7b");
     expect_error({"plan", "r1", "--format", "q5", "--memory", "8G"}, "q4-mixed");
     expect_error({"plan", "r1", "--memory", "lots"}, "12G");
-}
-
-TEST(BenchRouting, a_trace_of_another_model_is_refused_before_anything_is_timed) {
-    expect_error({"bench", source_path("models/nereus-seed"), "--routing",
-                  source_path("tests/data/traces/v2lite-intent-2.moetrc")},
-                 "the trace has 26 mixture layers from 1 on, 6 of 64 experts a token");
-    expect_error({"bench", source_path("models/nereus-seed"), "--routing",
-                  source_path("models/nereus-seed/config.json")},
-                 "expected a routing trace");
 }
 
 }  // namespace

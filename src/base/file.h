@@ -48,7 +48,7 @@ class MappedFile {
 void drop_pages(std::span<const std::byte> bytes);
 
 /// A regular file opened for writing at any place, created when absent, never shortened by opening.
-/// Movable; closed on destruction. errors of all calls: io (a full disk says so).
+/// Movable; closed on destruction. errors: io (a full disk says so); open: not_found (its folder).
 class OutputFile {
   public:
     static Result<OutputFile> open(const std::filesystem::path& path);

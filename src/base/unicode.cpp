@@ -200,6 +200,21 @@ bool is_word_character(char32_t code_point) {
            category == UTF8PROC_CATEGORY_PC || code_point == 0x200c || code_point == 0x200d;
 }
 
+std::optional<int> decimal_digit(char32_t code_point) {
+    const auto is_digit = [](char32_t c) {
+        return utf8proc_category(static_cast<utf8proc_int32_t>(c)) == UTF8PROC_CATEGORY_ND;
+    };
+    if (!is_digit(code_point)) {
+        return std::nullopt;
+    }
+    // Every script's ten stand in a row; where two scripts are neighbours, so do twenty.
+    char32_t first = code_point;
+    while (first > 0 && is_digit(first - 1)) {
+        --first;
+    }
+    return static_cast<int>((code_point - first) % 10);
+}
+
 int column_width(char32_t code_point) {
     return utf8proc_charwidth(static_cast<utf8proc_int32_t>(code_point));
 }

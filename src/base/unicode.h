@@ -2,6 +2,7 @@
 // Unicode on byte strings: validity, code points, NFC, terminal widths (utf8proc).
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -43,6 +44,9 @@ bool is_white_space(char32_t code_point);
 /// What \w means in Unicode regexes: letters, marks, decimal digits, letter numbers, connecting
 /// punctuation, the two zero-width joiners.
 bool is_word_character(char32_t code_point);
+
+/// What a decimal digit of any script stands for; nothing for other characters.
+std::optional<int> decimal_digit(char32_t code_point);
 
 /// Terminal columns of one code point: 0 (combining, control), 1 or 2 (East Asian wide).
 int column_width(char32_t code_point);

@@ -234,6 +234,21 @@ TEST(Unicode, word_characters_are_letters_marks_digits_and_connectors) {
     }
 }
 
+TEST(Unicode, a_decimal_digit_of_any_script_stands_for_its_number) {
+    // The zeros of scripts whose digits begin at 0, at 6 and beside those of another script.
+    for (const char32_t zero : {U'0', char32_t{0x660}, char32_t{0x966}, char32_t{0xff10},
+                                char32_t{0x1d7ce}, char32_t{0x1d7d8}, char32_t{0x1d7f6}}) {
+        for (int digit = 0; digit < 10; ++digit) {
+            EXPECT_EQ(decimal_digit(zero + static_cast<char32_t>(digit)), digit)
+                << static_cast<uint32_t>(zero);
+        }
+    }
+    for (const char32_t value :
+         {U'a', U'/', U':', U'²', U'½', U'Ⅳ', U'五', char32_t{0}, char32_t{0x10ffff}}) {
+        EXPECT_EQ(decimal_digit(value), std::nullopt) << static_cast<uint32_t>(value);
+    }
+}
+
 TEST(Unicode, case_maps_one_to_one) {
     EXPECT_EQ(to_upper(U'a'), U'A');
     EXPECT_EQ(to_lower(U'Σ'), U'σ');

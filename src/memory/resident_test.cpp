@@ -110,6 +110,44 @@ TEST(ResidentWeights, only_what_is_placed_is_read) {
     EXPECT_LE(weights->n_bytes(), tensor.data.size() + 2 * kDirectAlignment);
 }
 
+TEST(ResidentWeights, scales_have_their_numbers_and_those_of_no_file_stay_where_they_are) {
+    const CopiedModel model("v3_fp8");
+    ThreadPool pool(2);
+    const auto weights = std::move(ResidentWeights::create(model.checkpoint())).value();
+    std::vector<std::pair<const StoredTensor*, const float*>> placed;
+    for (const StoredTensor& tensor : model.checkpoint().tensors()) {
+        if (tensor.scales != nullptr) {
+            placed.emplace_back(&tensor, weights->place_scales(tensor));
+            EXPECT_EQ(weights->place_scales(tensor), placed.back().second);
+            EXPECT_EQ(placed.back().second == tensor.scales, tensor.scales_file.empty())
+                << "only what the checkpoint owns stays there";
+        }
+    }
+    ASSERT_FALSE(placed.empty());
+    ASSERT_TRUE(weights->load(pool, {}).ok());
+    for (const auto& [tensor, scales] : placed) {
+        const auto n = static_cast<size_t>((tensor->shape.rows() + 127) / 128 *
+                                           ((tensor->shape.cols() + 127) / 128));
+        EXPECT_EQ(std::memcmp(scales, tensor->scales, n * sizeof(float)), 0) << tensor->name;
+    }
+}
+
+TEST(ResidentWeights, a_small_tensor_is_read_at_once_and_a_lost_file_is_named) {
+    const CopiedModel model("v2_lite");
+    const auto weights = std::move(ResidentWeights::create(model.checkpoint())).value();
+    for (const StoredTensor& tensor : model.checkpoint().tensors()) {
+        std::vector<std::byte> bytes(tensor.data.size());
+        ASSERT_TRUE(weights->read(tensor, bytes).ok());
+        EXPECT_EQ(std::memcmp(bytes.data(), tensor.data.data(), bytes.size()), 0) << tensor.name;
+    }
+    const auto late = std::move(ResidentWeights::create(model.checkpoint())).value();
+    fs::remove(model.first_file());
+    std::vector<std::byte> bytes(model.checkpoint().tensors().front().data.size());
+    const Status read = late->read(model.checkpoint().tensors().front(), bytes);
+    ASSERT_FALSE(read.ok());
+    EXPECT_THAT(read.error().message, testing::HasSubstr(model.first_file()));
+}
+
 TEST(ResidentWeights, a_file_cut_short_since_it_was_opened_is_an_error_that_names_it) {
     const CopiedModel model("v2_lite");
     ThreadPool pool(1);

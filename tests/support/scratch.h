@@ -17,8 +17,8 @@ inline std::filesystem::path scratch_folder() {
             std::filesystem::temp_directory_path() / ("nereus_test." + std::to_string(::getpid()));
         Folder() { std::filesystem::create_directories(path); }
         ~Folder() { std::filesystem::remove_all(path); }
-    } folder;
-    return folder.path;
+    } kFolder;
+    return kFolder.path;
 }
 
 inline std::string file_text(const std::filesystem::path& path) {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "text/formats/jinja_markup.h"
+
 namespace nereus::jinja {
 namespace {
 
@@ -98,6 +100,11 @@ Result<Value> item_of_text(const Text& text, const Value& key, Budget& budget) {
     return Value(text.slice(offsets[at], offsets[at + 1]));
 }
 
+/// A cut of a text that is marked as HTML is marked, too.
+Result<Value> marked_like(const Text& text, const Value& cut) {
+    return text.is_markup() ? mark_html(cut) : Result<Value>(cut);
+}
+
 }  // namespace
 
 Result<Value> attribute_of(const Value& value, std::string_view name) {
@@ -123,6 +130,9 @@ Result<Value> attribute_of(const Value& value, std::string_view name) {
     if (const Loop* loop = value.loop()) {
         return loop_attribute(*loop, name);
     }
+    if (const auto* cycler = value.get<Cycler*>(); cycler != nullptr && name == "current") {
+        return (*cycler)->items[(*cycler)->at];
+    }
     return Value::undefined(std::string(name));
 }
 
@@ -146,7 +156,7 @@ Result<Value> item_of(const Value& value, const Value& key, Budget& budget) {
                                             : list->items[static_cast<size_t>(index)];
     }
     if (const Text* text = value.text(); text != nullptr && name == nullptr) {
-        return item_of_text(*text, key, budget);
+        return marked_like(*text, NEREUS_TRY(item_of_text(*text, key, budget)));
     }
     return attribute_of(value, name != nullptr ? name->view() : "an item");
 }
@@ -163,7 +173,8 @@ Result<Value> slice_of(const Value& value, const Value& start, const Value& stop
         NEREUS_TRY(budget.spend_text(text->size()));
         const std::vector<size_t> offsets = code_point_offsets(text->view());
         const auto length = static_cast<int64_t>(offsets.size()) - 1;
-        return slice_text(*text, offsets, NEREUS_TRY(slice_range(start, stop, step, length)));
+        return marked_like(
+            *text, slice_text(*text, offsets, NEREUS_TRY(slice_range(start, stop, step, length))));
     }
     if (const List* list = value.list(); list != nullptr && list->has_items()) {
         const auto length = static_cast<int64_t>(list->items.size());

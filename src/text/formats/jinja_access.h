@@ -4,7 +4,7 @@
 
 #include <string_view>
 
-#include "text/formats/jinja_arguments.h"
+#include "text/formats/jinja_markup.h"
 
 namespace nereus::jinja {
 
@@ -21,14 +21,16 @@ struct Method {
     std::string_view name;
     std::string_view parameters;  ///< what check_arguments reads
     Result<Value> (*run)(const Value& self, const Arguments& arguments, Budget& budget);
+    MarkupRule markup = MarkupRule::kForgets;
 
     /// errors: invalid_argument for arguments it does not take, and the method's own
     Result<Value> call(const Value& self, const Arguments& arguments, Budget& budget) const {
         NEREUS_TRY(check_arguments(name, parameters, arguments));
-        return run(self, arguments, budget);
+        return run_on_markup(is_markup(self) ? markup : MarkupRule::kForgets, arguments, budget,
+                             [&](const Arguments& given) { return run(self, given, budget); });
     }
 };
-/// The method of a text, list, dict or loop; null when the value has none of that name.
+/// The method of a text, list, dict, loop or cycler; null when the value has none of that name.
 const Method* find_method(const Value& value, std::string_view name);
 /// The same for texts alone.
 const Method* find_text_method(std::string_view name);

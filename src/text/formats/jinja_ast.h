@@ -99,6 +99,7 @@ enum class StatementKind {
     kFilter,    ///< postfixes (filters), body
     kWith,      ///< parameters, body
     kScope,     ///< body (a generation tag)
+    kBlock,     ///< body, scoped
     kBreak,
     kContinue,
 };
@@ -112,6 +113,7 @@ struct Statement {
     ExpressionPtr condition;
     Target target;
     bool recursive = false;              ///< a loop that may call itself
+    bool scoped = false;                 ///< a block that sees the names around it
     bool takes_caller = false;           ///< a macro whose body says `caller`, ...
     bool takes_more_positional = false;  ///< `varargs`
     bool takes_more_named = false;       ///< or `kwargs`

@@ -220,13 +220,19 @@ Result<Interpreter::Flow> Interpreter::run_scope(const Statement& statement) {
     return execute_scoped(statement.body, {});
 }
 
+/// Sees the names of the whole template, those around it only where it is scoped.
+Result<Interpreter::Flow> Interpreter::run_block(const Statement& statement) {
+    const FrameGuard frame(*this, {}, statement.scoped ? current_ : 0);
+    return execute(statement.body);
+}
+
 // In the order of StatementKind.
 const Interpreter::Execute Interpreter::kExecute[] = {
-    &Interpreter::run_text,     &Interpreter::run_print, &Interpreter::run_if,
-    &Interpreter::run_for,      &Interpreter::run_set,   &Interpreter::run_set_block,
-    &Interpreter::run_macro,    &Interpreter::run_call,  &Interpreter::run_filter,
-    &Interpreter::run_with,     &Interpreter::run_scope, &Interpreter::run_break,
-    &Interpreter::run_continue,
+    &Interpreter::run_text,  &Interpreter::run_print,    &Interpreter::run_if,
+    &Interpreter::run_for,   &Interpreter::run_set,      &Interpreter::run_set_block,
+    &Interpreter::run_macro, &Interpreter::run_call,     &Interpreter::run_filter,
+    &Interpreter::run_with,  &Interpreter::run_scope,    &Interpreter::run_block,
+    &Interpreter::run_break, &Interpreter::run_continue,
 };
 
 Result<Text> run_template(const Block& block, Scope variables, std::string_view origin) {

@@ -124,6 +124,10 @@ Result<Value> Interpreter::call_value(const Value& callee, const Arguments& argu
     if (const Loop* loop = callee.loop()) {
         return call_loop(*loop, arguments);
     }
+    if (const auto* joiner = callee.get<Joiner*>()) {
+        NEREUS_TRY(check_arguments("joiner", "", arguments));
+        return std::exchange((*joiner)->is_used, true) ? (*joiner)->separator : Value::trusted("");
+    }
     if (const Undefined* undefined = callee.get<Undefined>()) {
         return make_error(ErrorCode::kUnsupported, "'{}' is called but not defined",
                           undefined->name);

@@ -3,7 +3,7 @@
 
 #include <string_view>
 
-#include "text/formats/jinja_arguments.h"
+#include "text/formats/jinja_markup.h"
 
 namespace nereus::jinja {
 
@@ -11,11 +11,13 @@ struct Filter {
     std::string_view name;
     std::string_view parameters;  ///< what check_arguments reads
     Result<Value> (*run)(const Value& input, const Arguments& arguments, Budget& budget);
+    MarkupRule markup = MarkupRule::kForgets;
 
     /// errors: invalid_argument for arguments it does not take, and the filter's own
     Result<Value> apply(const Value& input, const Arguments& arguments, Budget& budget) const {
         NEREUS_TRY(check_arguments(name, parameters, arguments));
-        return run(input, arguments, budget);
+        return run_on_markup(is_markup(input) ? markup : MarkupRule::kForgets, arguments, budget,
+                             [&](const Arguments& given) { return run(input, given, budget); });
     }
 };
 

@@ -125,10 +125,31 @@ Result<Value> strftime_now(const Arguments& arguments, Machine& machine) {
     return Value(Text(std::move(out), format.trusted()));
 }
 
+Result<Value> make_joiner(const Arguments& arguments, Machine& machine) {
+    const Value* separator = arguments.find(0, "sep");
+    NEREUS_TRY(machine.budget.spend());
+    machine.joiners.push_back(
+        std::make_unique<Joiner>(Joiner{separator != nullptr ? *separator : Value::trusted(", ")}));
+    return Value(Value::State(machine.joiners.back().get()));
+}
+
+Result<Value> make_cycler(const Arguments& arguments, Machine& machine) {
+    if (arguments.positional.empty()) {
+        return make_error(ErrorCode::kInvalidArgument, "cycler without items");
+    }
+    NEREUS_TRY(machine.budget.spend_list(static_cast<int64_t>(arguments.positional.size())));
+    machine.cyclers.push_back(std::make_unique<Cycler>(Cycler{arguments.positional}));
+    return Value(Value::State(machine.cyclers.back().get()));
+}
+
 constexpr Function kFunctions[] = {
-    {"namespace", "fields? / **", make_namespace}, {"dict", "fields? / **", make_dict_value},
-    {"range", "start stop? step? /", make_range},  {"raise_exception", "message", raise_exception},
+    {"namespace", "fields? / **", make_namespace},
+    {"dict", "fields? / **", make_dict_value},
+    {"range", "start stop? step? /", make_range},
+    {"raise_exception", "message", raise_exception},
     {"strftime_now", "format", strftime_now},
+    {"joiner", "sep?", make_joiner},
+    {"cycler", "*", make_cycler},
 };
 
 }  // namespace

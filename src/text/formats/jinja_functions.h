@@ -1,5 +1,6 @@
 #pragma once
-// The functions every template may call: namespace, dict, range, raise_exception, strftime_now.
+// The functions every template may call: namespace, dict, range, joiner, cycler, raise_exception,
+// strftime_now.
 
 #include <memory>
 #include <string_view>
@@ -9,10 +10,13 @@
 
 namespace nereus::jinja {
 
-/// What lives as long as one run: the account, and the namespaces, which may point to each other.
+/// What lives as long as one run: the account, and what can change, whose parts may point to each
+/// other.
 struct Machine {
     Budget budget;
     std::vector<std::unique_ptr<Namespace>> namespaces;
+    std::vector<std::unique_ptr<Joiner>> joiners;
+    std::vector<std::unique_ptr<Cycler>> cyclers;
 };
 
 struct Function {

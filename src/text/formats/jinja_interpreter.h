@@ -95,6 +95,7 @@ class Interpreter {
     Result<Flow> run_filter(const Statement& statement);
     Result<Flow> run_with(const Statement& statement);
     Result<Flow> run_scope(const Statement& statement);
+    Result<Flow> run_block(const Statement& statement);
     Result<Flow> run_break(const Statement&) { return Flow::kBreak; }
     Result<Flow> run_continue(const Statement&) { return Flow::kContinue; }
     /// Binds a target's names in `scope`; fields are those of namespaces.

@@ -113,6 +113,16 @@ const char* const kBombs[] = {
     "{{ m(40) }}",
     "{% for x in [1, 1] recursive %}{% if loop.depth < 60 %}{{ loop([1, 1]) }}{% endif %}"
     "{% endfor %}",
+    "{% set ns = namespace(x='&') %}{% for i in range(60) %}{% set ns.x = (ns.x ~ ns.x) | "
+    "forceescape"
+    " %}{% endfor %}",
+    "{% set ns = namespace(x='<' | safe) %}{% for i in range(60) %}{% set ns.x = ns.x + ns.x %}"
+    "{% endfor %}",
+    "{{ ('a ' * 8000000) | wordwrap(1) | length }}",
+    "{{ ('a ' * 100000) | wordwrap(1, wrapstring='b' * 100000) | length }}",
+    "{% for i in range(100000) %}{% for j in range(100000) %}{% set k = joiner() %}{% endfor %}"
+    "{% endfor %}",
+    "{% for i in range(100000) %}{% set k = cycler(*range(100000)) %}{% endfor %}",
     "{{ 'x'.center(99999999999) }}",
     "{{ 'x'.ljust(9223372036854775807) }}",
     "{{ 'x'.zfill(9999999999) }}",

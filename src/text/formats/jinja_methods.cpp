@@ -1,5 +1,5 @@
-// The methods of lists, dicts and loops: Python's, as far as chat templates use them. None changes
-// its object.
+// The methods of lists, dicts, loops and cyclers: Python's, as far as chat templates use them. Only
+// those of cyclers change their object.
 
 #include <algorithm>
 
@@ -72,6 +72,19 @@ Result<Value> list_count(const Value& self, const Arguments& arguments, Budget& 
     return Value::integer(n);
 }
 
+/// The item it stood at; it stands at the next one now.
+Result<Value> cycler_next(const Value& self, const Arguments&, Budget&) {
+    Cycler& cycler = **self.get<Cycler*>();
+    const size_t at = cycler.at;
+    cycler.at = (at + 1) % cycler.items.size();
+    return cycler.items[at];
+}
+
+Result<Value> cycler_reset(const Value& self, const Arguments&, Budget&) {
+    (*self.get<Cycler*>())->at = 0;
+    return Value::none();
+}
+
 /// Nothing changes, so a copy is the thing itself.
 Result<Value> copy(const Value& self, const Arguments&, Budget&) { return self; }
 
@@ -92,6 +105,11 @@ constexpr Method kLoopMethods[] = {
     {"changed", "*", changed},
 };
 
+constexpr Method kCyclerMethods[] = {
+    {"next", "", cycler_next},
+    {"reset", "", cycler_reset},
+};
+
 template <size_t kSize>
 const Method* find_row(const Method (&methods)[kSize], std::string_view name) {
     const auto* row = std::find_if(std::begin(methods), std::end(methods),
@@ -110,6 +128,9 @@ const Method* find_method(const Value& value, std::string_view name) {
     }
     if (value.dict() != nullptr) {
         return find_row(kDictMethods, name);
+    }
+    if (value.get<Cycler*>() != nullptr) {
+        return find_row(kCyclerMethods, name);
     }
     return value.loop() != nullptr ? find_row(kLoopMethods, name) : nullptr;
 }

@@ -4,6 +4,8 @@
 #include <charconv>
 #include <cmath>
 
+#include "base/unicode.h"
+
 namespace nereus::jinja {
 namespace {
 
@@ -14,11 +16,24 @@ Error is_undefined(const Undefined& undefined) {
     return make_error(ErrorCode::kInvalidArgument, "'{}' is undefined", undefined.name);
 }
 
+/// The text with digits of any script as ASCII ones.
+std::string plain_digits(std::string_view text) {
+    std::string out;
+    for (size_t at = 0; at < text.size();) {
+        const CodePoint c = next_code_point(text.substr(at));
+        const auto digit = decimal_digit(c.value);
+        out += digit ? std::string(1, static_cast<char>('0' + *digit))
+                     : std::string(text.substr(at, static_cast<size_t>(c.n_bytes)));
+        at += static_cast<size_t>(c.n_bytes);
+    }
+    return out;
+}
+
 /// The text between outer blanks without the single underscores Python allows between digits;
 /// empty when an underscore stands elsewhere.
 std::string digits_of(const Text& text) {
     const Span span = strip_spaces(text.view(), true, true);
-    const std::string_view digits = text.view().substr(span.begin, span.end - span.begin);
+    const std::string digits = plain_digits(text.view().substr(span.begin, span.end - span.begin));
     std::string out;
     for (size_t i = 0; i < digits.size(); ++i) {
         const auto is_digit = [&](size_t at) {
@@ -166,6 +181,9 @@ Result<Value> filter_abs(const Value& input, const Arguments&, Budget&) {
     }
     if (const double* real = input.get<double>()) {
         return Value::real(std::abs(*real));
+    }
+    if (const Complex* complex = input.get<Complex>()) {
+        return Value::real(std::hypot(complex->real(), complex->imag()));
     }
     return make_error(ErrorCode::kInvalidArgument, "abs of {}", input.type_name());
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "text/formats/jinja_markup.h"
 #include "text/formats/jinja_printf.h"
 #include "text/formats/jinja_tests.h"
 
@@ -75,7 +76,7 @@ Result<Value> power_reals(double a, double b) {
         return division_by_zero();
     }
     if (a < 0 && std::isfinite(a) && std::isfinite(b) && std::floor(b) != b) {
-        return make_error(ErrorCode::kUnsupported, "a power that is a complex number");
+        return Value(Value::State(NEREUS_TRY(apply_complex("**", a, b))));
     }
     const double power = std::pow(a, b);
     if (std::isinf(power) && std::isfinite(a) && std::isfinite(b)) {
@@ -141,9 +142,45 @@ constexpr Arithmetic kArithmetic[] = {
 
 Result<Value> join_texts(const Text& a, const Text& b, Budget& budget) {
     NEREUS_TRY(budget.spend_text(a.size() + b.size()));
-    Text out = a;
+    Text out;
+    out.append(a);
     out.append(b);
     return Value(std::move(out));
+}
+
+/// Where one of them is marked as HTML, the other is escaped.
+Result<Value> add_texts(const Value& a, const Value& b, Budget& budget) {
+    if (!is_markup(a) && !is_markup(b)) {
+        return join_texts(*a.text(), *b.text(), budget);
+    }
+    const Value left = NEREUS_TRY(escape_value(a, budget));
+    const Value right = NEREUS_TRY(escape_value(b, budget));
+    return mark_html(NEREUS_TRY(join_texts(*left.text(), *right.text(), budget)));
+}
+
+Result<Value> format_text(const Value& format, const Value& values, Budget& budget) {
+    const auto run = [&](const Arguments& given) -> Result<Value> {
+        return Value(NEREUS_TRY(format_percent(*format.text(), given.positional[0], budget)));
+    };
+    if (!is_markup(format)) {
+        return run({{values}, {}});
+    }
+    // The values of a tuple or a dict one by one, as they are printed.
+    if (const Dict* dict = values.dict()) {
+        Dict escaped;
+        for (const auto& [key, value] : dict->items) {
+            const Arguments one =
+                NEREUS_TRY(escape_arguments({{value}, {}}, MarkupRule::kEscapesPrinted, budget));
+            escaped.insert(key, one.positional[0]);
+        }
+        return mark_html(NEREUS_TRY(run({{NEREUS_TRY(make_dict(std::move(escaped)))}, {}})));
+    }
+    const bool is_tuple = values.list() != nullptr && values.list()->is_tuple();
+    const Arguments all =
+        NEREUS_TRY(escape_arguments({is_tuple ? values.list()->items : std::vector{values}, {}},
+                                    MarkupRule::kEscapesPrinted, budget));
+    return mark_html(
+        NEREUS_TRY(run({{NEREUS_TRY(make_list(all.positional, ListKind::kTuple))}, {}})));
 }
 
 ListKind plain_kind(const List& list) {
@@ -172,7 +209,7 @@ Result<Value> repeat(const Value& value, int64_t n_times, Budget& budget) {
         for (int64_t i = 0; i < n_times; ++i) {
             out.append(*text);
         }
-        return Value(std::move(out));
+        return text->is_markup() ? mark_html(Value(std::move(out))) : Value(std::move(out));
     }
     NEREUS_TRY(budget.spend_list(total));
     std::vector<Value> items;
@@ -202,8 +239,12 @@ Result<Value> apply_arithmetic(std::string_view operation, const Value& a, const
         return a.as_integer() && b.as_integer() ? row->integers(*a.as_integer(), *b.as_integer())
                                                 : row->reals(*a.as_number(), *b.as_number());
     }
+    if (a.as_complex() && b.as_complex()) {
+        return Value(
+            Value::State(NEREUS_TRY(apply_complex(operation, *a.as_complex(), *b.as_complex()))));
+    }
     if (operation == "+" && a.text() != nullptr && b.text() != nullptr) {
-        return join_texts(*a.text(), *b.text(), budget);
+        return add_texts(a, b, budget);
     }
     if (operation == "+" && a.list() != nullptr && b.list() != nullptr &&
         is_concatenable(*a.list()) && a.list()->is_tuple() == b.list()->is_tuple() &&
@@ -217,7 +258,7 @@ Result<Value> apply_arithmetic(std::string_view operation, const Value& a, const
         return repeat(b, *a.as_integer(), budget);
     }
     if (operation == "%" && a.text() != nullptr) {
-        return Value(NEREUS_TRY(format_percent(*a.text(), b, budget)));
+        return format_text(a, b, budget);
     }
     return wrong_types(operation, a, b);
 }
@@ -247,6 +288,9 @@ Result<Value> apply_sign(bool negative, const Value& value) {
     }
     if (const double* real = value.get<double>()) {
         return Value::real(negative ? -*real : *real);
+    }
+    if (const Complex* complex = value.get<Complex>()) {
+        return Value(Value::State(negative ? -*complex : *complex));
     }
     return make_error(ErrorCode::kInvalidArgument, "a sign before {}", value.type_name());
 }

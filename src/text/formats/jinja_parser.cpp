@@ -1,6 +1,7 @@
 #include "text/formats/jinja_parser.h"
 
 #include <algorithm>
+#include <set>
 
 #include "text/formats/jinja_token_stream.h"
 
@@ -293,6 +294,27 @@ class StatementParser {
         return statement;
     }
 
+    /// {% block name scoped %}: without a template that extends this one, a place to stay.
+    Result<Statement> parse_named_block(Statement statement) {
+        statement.kind = StatementKind::kBlock;
+        statement.name = NEREUS_TRY(stream_.expect_any_name());
+        if (!block_names_.insert(statement.name).second) {
+            return stream_.corrupt(fmt::format("two blocks are called '{}'", statement.name));
+        }
+        statement.scoped = stream_.skip_name("scoped");
+        if (stream_.is_name("required")) {
+            return stream_.unsupported("a block that another template has to fill");
+        }
+        NEREUS_TRY(stream_.expect_block_end());
+        const int outer_loops = std::exchange(open_loops_, 0);  // no break leads out of it
+        statement.body = NEREUS_TRY(parse_block({"endblock"}));
+        open_loops_ = outer_loops;
+        NEREUS_TRY(stream_.expect_name("endblock"));
+        stream_.skip_name(statement.name);
+        NEREUS_TRY(stream_.expect_block_end());
+        return statement;
+    }
+
     Result<Statement> parse_jump(Statement statement, StatementKind kind) {
         statement.kind = kind;
         if (open_loops_ == 0) {
@@ -311,15 +333,22 @@ class StatementParser {
     TokenStream& stream_;
     int depth_ = 0;
     int open_loops_ = 0;
+    std::set<std::string> block_names_;
     ExpressionParser expressions_;
 };
 
 const StatementParser::Tag StatementParser::kTags[] = {
-    {"if", &StatementParser::parse_if},       {"for", &StatementParser::parse_for},
-    {"set", &StatementParser::parse_set},     {"macro", &StatementParser::parse_macro},
-    {"call", &StatementParser::parse_call},   {"filter", &StatementParser::parse_filter_block},
-    {"with", &StatementParser::parse_with},   {"generation", &StatementParser::parse_generation},
-    {"break", &StatementParser::parse_break}, {"continue", &StatementParser::parse_continue},
+    {"if", &StatementParser::parse_if},
+    {"for", &StatementParser::parse_for},
+    {"set", &StatementParser::parse_set},
+    {"macro", &StatementParser::parse_macro},
+    {"call", &StatementParser::parse_call},
+    {"filter", &StatementParser::parse_filter_block},
+    {"with", &StatementParser::parse_with},
+    {"generation", &StatementParser::parse_generation},
+    {"break", &StatementParser::parse_break},
+    {"continue", &StatementParser::parse_continue},
+    {"block", &StatementParser::parse_named_block},
 };
 
 Result<Statement> StatementParser::parse_tag() {

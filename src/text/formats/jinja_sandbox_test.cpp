@@ -47,7 +47,7 @@ TEST(JinjaSandbox, a_key_that_looks_like_an_attribute_is_just_a_key) {
 
 TEST(JinjaSandbox, functions_of_python_are_not_there) {
     for (const char* name : {"open", "eval", "exec", "getattr", "import", "print", "len", "str",
-                             "globals", "lipsum", "cycler", "joiner", "self", "super"}) {
+                             "globals", "lipsum", "self", "super", "include"}) {
         EXPECT_EQ(text_or_error(fmt::format("{{{{ {}('x') }}}}", name)),
                   fmt::format("t:1: '{}' is called but not defined", name));
     }

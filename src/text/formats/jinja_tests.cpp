@@ -29,7 +29,8 @@ bool sequence(const Value& v) {
     return v.text() != nullptr || v.dict() != nullptr || v.is_undefined() ||
            (v.list() != nullptr && v.list()->has_items());
 }
-bool number(const Value& v) { return v.as_number().has_value(); }
+bool number(const Value& v) { return v.as_complex().has_value(); }
+bool escaped(const Value& v) { return is_markup(v); }
 bool boolean(const Value& v) { return v.get<bool>() != nullptr; }
 bool integer(const Value& v) { return v.get<int64_t>() != nullptr; }
 bool real(const Value& v) { return v.get<double>() != nullptr; }
@@ -37,7 +38,8 @@ bool is_true(const Value& v) { return boolean(v) && v.truthy(); }
 bool is_false(const Value& v) { return boolean(v) && !v.truthy(); }
 bool callable(const Value& v) {
     return v.get<const Function*>() != nullptr || v.get<Macro>() != nullptr ||
-           v.method() != nullptr || v.loop() != nullptr || v.is_undefined();
+           v.method() != nullptr || v.loop() != nullptr || v.get<Joiner*>() != nullptr ||
+           v.is_undefined();
 }
 
 constexpr const char kEqual[] = "==";
@@ -101,6 +103,7 @@ constexpr Test kTests[] = {
     {"sequence", "", is_kind<sequence>},
     {"iterable", "", is_kind<iterable>},
     {"number", "", is_kind<number>},
+    {"escaped", "", is_kind<escaped>},
     {"boolean", "", is_kind<boolean>},
     {"integer", "", is_kind<integer>},
     {"float", "", is_kind<real>},

@@ -14,6 +14,12 @@ Text::Text(std::string bytes, bool trusted) : bytes_(std::move(bytes)) {
     }
 }
 
+Text Text::marked_as_html() const {
+    Text out = *this;
+    out.is_markup_ = true;
+    return out;
+}
+
 bool Text::trusted() const {
     return std::all_of(runs_.begin(), runs_.end(), [](const Run& run) { return run.trusted; });
 }

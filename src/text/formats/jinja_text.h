@@ -19,6 +19,10 @@ class Text {
     bool empty() const { return bytes_.empty(); }
     /// No byte came from the request. True for the empty text.
     bool trusted() const;
+    /// Whether it is HTML, as `escape` and `safe` say (jinja_markup.h); copies keep it, cuts do
+    /// not.
+    bool is_markup() const { return is_markup_; }
+    Text marked_as_html() const;
 
     void append(const Text& other);
     void append(std::string_view bytes, bool trusted);
@@ -35,6 +39,7 @@ class Text {
   private:
     std::string bytes_;
     std::vector<Run> runs_;
+    bool is_markup_ = false;
 };
 
 /// Whitespace as Python's str.strip() and \s see it.

@@ -5,6 +5,7 @@
 #include "base/unicode.h"
 #include "text/formats/jinja_printf.h"
 #include "text/formats/jinja_text_functions.h"
+#include "text/formats/jinja_wordwrap.h"
 #include "text/formats/python_json.h"
 
 namespace nereus::jinja {
@@ -200,7 +201,7 @@ Result<Value> filter_truncate(const Value& input, const Arguments& arguments, Bu
     if (!arguments.truthy(1, "killwords", false)) {
         out = out.slice(0, std::min(out.bytes().rfind(' '), out.size()));
     }
-    out.append(end);
+    out.append(is_markup(input) ? NEREUS_TRY(escape_html(end, budget)) : end);
     return Value(std::move(out));
 }
 
@@ -237,15 +238,33 @@ Result<Value> filter_format(const Value& input, const Arguments& arguments, Budg
         NEREUS_TRY(format_percent(format, NEREUS_TRY(make_dict(std::move(dict))), budget)));
 }
 
-Result<Value> filter_escape(const Value& input, const Arguments&, Budget& budget) {
-    static constexpr std::pair<std::string_view, std::string_view> kEntities[] = {
-        {"&", "&amp;"}, {"<", "&lt;"}, {">", "&gt;"}, {"'", "&#39;"}, {"\"", "&#34;"}};
-    Text text = NEREUS_TRY(to_text(input, budget));
-    for (const auto& [plain, entity] : kEntities) {
-        const Text fresh(std::string(entity), text.trusted());
-        text = NEREUS_TRY(replace_text(text, Text(std::string(plain), true), fresh, -1, budget));
+Result<Value> filter_wordwrap(const Value& input, const Arguments& arguments, Budget& budget) {
+    if (input.text() == nullptr) {
+        return make_error(ErrorCode::kInvalidArgument, "wordwrap of {}", input.type_name());
     }
-    return Value(std::move(text));
+    WrapStyle style;
+    style.width = NEREUS_TRY(arguments.integer(0, "width", style.width));
+    style.break_long_words = arguments.truthy(1, "break_long_words", true);
+    style.break_on_hyphens = arguments.truthy(3, "break_on_hyphens", true);
+    const Text separator = NEREUS_TRY(arguments.text(2, "wrapstring", "\n"));
+    std::vector<Text> lines;
+    for (const Value& line : NEREUS_TRY(split_lines(*input.text(), false, budget))) {
+        const auto wrapped = NEREUS_TRY(wrap_line(*line.text(), style, budget));
+        lines.push_back(NEREUS_TRY(join_texts(wrapped, separator, budget)));
+    }
+    return Value(NEREUS_TRY(join_texts(lines, separator, budget)));
+}
+
+Result<Value> filter_escape(const Value& input, const Arguments&, Budget& budget) {
+    return escape_value(input, budget);
+}
+
+Result<Value> filter_forceescape(const Value& input, const Arguments&, Budget& budget) {
+    return escape_value(Value(NEREUS_TRY(to_text(input, budget))), budget);
+}
+
+Result<Value> filter_safe(const Value& input, const Arguments&, Budget& budget) {
+    return Value(NEREUS_TRY(to_text(input, budget)).marked_as_html());
 }
 
 }  // namespace nereus::jinja

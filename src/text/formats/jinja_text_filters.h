@@ -20,6 +20,9 @@ Result<Value> filter_center(const Value& input, const Arguments& arguments, Budg
 Result<Value> filter_truncate(const Value& input, const Arguments& arguments, Budget& budget);
 Result<Value> filter_wordcount(const Value& input, const Arguments& arguments, Budget& budget);
 Result<Value> filter_format(const Value& input, const Arguments& arguments, Budget& budget);
+Result<Value> filter_wordwrap(const Value& input, const Arguments& arguments, Budget& budget);
 Result<Value> filter_escape(const Value& input, const Arguments& arguments, Budget& budget);
+Result<Value> filter_forceescape(const Value& input, const Arguments& arguments, Budget& budget);
+Result<Value> filter_safe(const Value& input, const Arguments& arguments, Budget& budget);
 
 }  // namespace nereus::jinja

@@ -20,12 +20,15 @@ std::string key_of(const Value& key) {
     if (const double* real = key.get<double>()) {
         return fmt::format("n{}", python_float(*real));
     }
+    if (const Complex* complex = key.get<Complex>()) {
+        return fmt::format("c{}", complex_text(*complex));
+    }
     return key.is_none() ? "none" : "other";
 }
 
-constexpr const char* kTypeNames[] = {"Undefined", "NoneType", "bool",  "int",       "float",
-                                      "str",       "list",     "dict",  "Namespace", "loop",
-                                      "macro",     "function", "method"};
+constexpr const char* kTypeNames[] = {
+    "Undefined", "NoneType", "bool",  "int",      "float",  "str",     "list",   "dict",
+    "Namespace", "loop",     "macro", "function", "method", "complex", "joiner", "cycler"};
 static_assert(std::size(kTypeNames) == std::variant_size_v<Value::State>);
 
 /// In the order of ListKind.
@@ -91,7 +94,7 @@ class Printer {
         NEREUS_TRY(budget_.spend());
         if (const Text* text = value.text()) {
             NEREUS_TRY(budget_.spend_text(out.size() + text->size()));
-            quoted ? append_repr(out, *text, trusted_) : out.append(*text);
+            quoted ? print_quoted(*text) : out.append(*text);
         } else if (const List* list = value.list()) {
             NEREUS_TRY(print_list(*list));
         } else if (const Dict* dict = value.dict()) {
@@ -105,6 +108,11 @@ class Printer {
     Text out;
 
   private:
+    void print_quoted(const Text& text) {
+        write(text.is_markup() ? "Markup(" : "");
+        append_repr(out, text, trusted_);
+        write(text.is_markup() ? ")" : "");
+    }
     static std::string print_scalar(const Value& value) {
         if (const bool* boolean = value.get<bool>()) {
             return *boolean ? "True" : "False";
@@ -114,6 +122,9 @@ class Printer {
         }
         if (const double* real = value.get<double>()) {
             return python_float(*real);
+        }
+        if (const Complex* complex = value.get<Complex>()) {
+            return complex_text(*complex);
         }
         if (value.is_undefined()) {
             return "";
@@ -249,9 +260,17 @@ std::optional<double> Value::as_number() const {
     return real == nullptr ? std::nullopt : std::optional(*real);
 }
 
-bool Value::truthy() const {
+std::optional<Complex> Value::as_complex() const {
     if (const auto number = as_number()) {
-        return *number != 0;
+        return Complex(*number);
+    }
+    const Complex* complex = get<Complex>();
+    return complex == nullptr ? std::nullopt : std::optional(*complex);
+}
+
+bool Value::truthy() const {
+    if (const auto number = as_complex()) {
+        return *number != Complex(0);
     }
     if (const Text* string = text()) {
         return !string->empty();
@@ -319,6 +338,9 @@ bool equal(const Value& a, const Value& b) {
         const auto integer_b = b.as_integer();
         return integer_a && integer_b ? *integer_a == *integer_b : *number_a == *number_b;
     }
+    if (a.as_complex() && b.as_complex()) {
+        return *a.as_complex() == *b.as_complex();
+    }
     if (a.state().index() != b.state().index()) {
         return false;
     }
@@ -333,6 +355,12 @@ bool equal(const Value& a, const Value& b) {
     }
     if (const auto* space = a.get<Namespace*>()) {
         return *space == *b.get<Namespace*>();
+    }
+    if (const auto* joiner = a.get<Joiner*>()) {
+        return *joiner == *b.get<Joiner*>();
+    }
+    if (const auto* cycler = a.get<Cycler*>()) {
+        return *cycler == *b.get<Cycler*>();
     }
     return a.is_undefined() || a.is_none();
 }

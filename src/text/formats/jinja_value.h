@@ -1,8 +1,8 @@
 #pragma once
 // The values a template works with: Python's undefined, None, bool, int, float, str, list, tuple
 // and dict, plus namespaces, loops, macros and functions. Lists and dicts never change once made,
-// so values are cheap to copy and cannot form cycles; only namespaces can be assigned to, and the
-// interpreter owns those.
+// so values are cheap to copy and cannot form cycles; only namespaces, joiners and cyclers change,
+// and the interpreter owns those.
 
 #include <cstdint>
 #include <memory>
@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/json.h"
+#include "text/formats/jinja_complex.h"
 #include "text/formats/jinja_limits.h"
 #include "text/formats/jinja_text.h"
 
@@ -78,6 +79,11 @@ struct Namespace {
     std::unordered_map<std::string, Value> fields;
 };
 
+/// What joiner() gives: called, it is nothing the first time and then the separator.
+struct Joiner;
+/// What cycler() gives: one item after the other, round and round.
+struct Cycler;
+
 /// `loop` in one turn; what the turns share belongs to the interpreter.
 struct Loop {
     std::shared_ptr<const List> items;
@@ -107,7 +113,7 @@ class Value {
     using State = std::variant<Undefined, None, bool, int64_t, double, std::shared_ptr<const Text>,
                                std::shared_ptr<const List>, std::shared_ptr<const Dict>, Namespace*,
                                std::shared_ptr<const Loop>, Macro, const Function*,
-                               std::shared_ptr<const BoundMethod>>;
+                               std::shared_ptr<const BoundMethod>, Complex, Joiner*, Cycler*>;
 
     Value() = default;
     Value(State state) : state_(std::move(state)) {}                             // NOLINT
@@ -135,6 +141,8 @@ class Value {
     std::optional<int64_t> as_integer() const;
     /// bool, int and float.
     std::optional<double> as_number() const;
+    /// All of them and complex.
+    std::optional<Complex> as_complex() const;
 
     /// Python's truth.
     bool truthy() const;
@@ -151,6 +159,16 @@ class Value {
     }
 
     State state_;
+};
+
+struct Joiner {
+    Value separator;
+    bool is_used = false;
+};
+
+struct Cycler {
+    std::vector<Value> items;
+    size_t at = 0;
 };
 
 /// `text.upper` without a call.
