@@ -214,7 +214,7 @@ def main():
         return 2
     print(markdown(report))
     if flags.json:
-        pathlib.Path(flags.json).write_text(json.dumps(report, indent=1), encoding="utf-8")
+        pathlib.Path(flags.json).write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     return 0
 
 

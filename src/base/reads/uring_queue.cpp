@@ -14,7 +14,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 /// Looked for answers so long before going to sleep: longer than an expert takes from a good drive.
-/// A core that slept wakes some 50 us late, and its clock and caches later still: 5 to 15 % of the
+/// A core that slept wakes some 50 us late, and its clock and caches later still: 0 to 20 % of the
 /// time that V2-Lite computes while it streams.
 constexpr std::chrono::microseconds kPolling{2000};
 
