@@ -6,6 +6,8 @@
 #include <sys/wait.h>
 
 #include <chrono>
+#include <csignal>
+#include <cstdlib>
 
 #include "base/result.h"
 #include "base/rng.h"
@@ -69,8 +71,14 @@ class MemoryBudget : public testing::Test {
 
 std::filesystem::path MemoryBudget::folder_;
 
+/// A tenth of a minute for every hundred; NEREUS_BUDGET_RUNS=1000 for a longer look.
+uint64_t n_budget_runs() {
+    const char* wanted = std::getenv("NEREUS_BUDGET_RUNS");
+    return wanted == nullptr ? 200 : std::stoull(wanted);
+}
+
 TEST_F(MemoryBudget, no_run_of_two_hundred_takes_more_than_its_budget) {
-    constexpr uint64_t kRuns = 200;
+    const uint64_t kRuns = n_budget_runs();
     int n_run = 0, n_refused = 0;
     for (uint64_t i = 0; i < kRuns; ++i) {
         const auto draw = [&](uint64_t stream, uint64_t from, uint64_t to) {
@@ -87,8 +95,43 @@ TEST_F(MemoryBudget, no_run_of_two_hundred_takes_more_than_its_budget) {
         n_run += run.exit_code == 0 ? 1 : 0;
         n_refused += run.exit_code == 3 ? 1 : 0;
     }
-    EXPECT_GT(n_run, 100);
+    EXPECT_GT(n_run, static_cast<int>(kRuns / 2));
     EXPECT_GT(n_refused, 0);
+}
+
+TEST_F(MemoryBudget, killed_while_it_streams_a_model_is_whole_and_the_next_run_gives_the_same_ids) {
+    const std::string model = (folder_ / "q8").string();
+    const std::filesystem::path ids = folder_ / "ids.json";
+    std::ofstream(ids) << "[1, 2, 3, 4, 5, 6, 7, 8]";
+    const std::vector<std::string> greedy = {"eval", "greedy", model, "--tokens",
+                                             ids,    "-n",     "24",  "--memory"};
+    const auto with = [&](const char* budget) {
+        std::vector<std::string> words = greedy;
+        words.emplace_back(budget);
+        return words;
+    };
+    const ProcessResult resident = run_program(with("1G"));
+    ASSERT_EQ(resident.exit_code, 0) << resident.err;
+    int n_killed = 0;
+    for (uint64_t i = 0; i < 10; ++i) {
+        const pid_t child = ::fork();
+        if (child == 0) {
+            const int nowhere = ::open("/dev/null", O_WRONLY);
+            ::dup2(nowhere, 1);
+            ::dup2(nowhere, 2);
+            become_program(with("110M"));
+        }
+        ::usleep(static_cast<useconds_t>(1000 * (5 + random_bits(12, 0, i) % 150)));
+        ::kill(child, SIGKILL);
+        int status = 0;
+        ::waitpid(child, &status, 0);
+        n_killed += WIFSIGNALED(status) ? 1 : 0;
+    }
+    EXPECT_GT(n_killed, 0) << "every run ended before it was killed";
+    const ProcessResult streamed = run_program(with("110M"));
+    ASSERT_EQ(streamed.exit_code, 0) << streamed.err;
+    EXPECT_EQ(streamed.out, resident.out);
+    EXPECT_EQ(run_program({"pack", "--verify", model}).exit_code, 0);
 }
 
 TEST_F(MemoryBudget, the_smallest_budget_that_a_refusal_names_is_accepted) {
