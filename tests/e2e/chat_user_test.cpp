@@ -258,7 +258,7 @@ TEST(Pipes, no_control_codes_reach_a_pipe_whatever_the_environment_says) {
 /// Long enough for a bar with the slowest table.
 TEST(Progress, a_long_prompt_shows_a_bar_on_a_terminal_and_nothing_in_a_pipe) {
     std::string prompt = "What is 1";
-    for (int i = 0; i < 25; ++i) {
+    for (int i = 0; i < 150; ++i) {
         prompt += " + 1";
     }
     const std::vector<std::string> arguments = {"run", "--greedy", "--isa", "portable", prompt};
