@@ -23,9 +23,9 @@ void unpack_q8(const std::byte* block, int8_t* values, float* scales) {
 
 namespace {
 
-/// Halves next to largest / 127 that are tried. Which fits best is chance: the best of eight has 11
-/// % less squared error than one. With all of them the largest number is +-127, to half a step, so
-/// that numbers which were rounded once are rounded to themselves.
+/// Halves next to largest / 127 that are tried; which fits best is chance. With all of them the
+/// largest number is +-127, to half a step, so that numbers which were rounded once are rounded to
+/// themselves.
 constexpr int kScales = 8;
 constexpr int kScalesBelow = 4;
 
